@@ -1,0 +1,15 @@
+"""The two ways in which a command ends early, and the exit codes that tell them apart."""
+
+
+class BadInput(Exception):
+    """The user's file or argument is wrong: one line that names it and the remedy, exit code 2."""
+
+    exit_code = 2
+
+
+class Interrupted(Exception):
+    """A signal asked the command to stop; progress is saved. Exit code 128 + signal number."""
+
+    def __init__(self, signum: int, message: str):
+        super().__init__(message)
+        self.exit_code = 128 + signum

@@ -1,0 +1,121 @@
+"""Products on disk: whole or absent, the same bytes each time, readable without pickle."""
+
+import contextlib
+import hashlib
+import json
+import os
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from hexlib.errors import BadInput
+
+SCHEMA = 1  # of every product; raised when a reader of the old layout would misread the new
+
+
+@contextlib.contextmanager
+def atomic(path: Path | str, mode: str = "wb") -> Iterator[IO[Any]]:
+    """Open a temporary file that becomes `path` when the block ends without an error.
+
+    The file is synced before the rename and the folder after it, so that after a power loss
+    `path` is either absent, the old file, or the whole new one.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open(mode) as handle:
+            yield handle
+            handle.flush()
+            os.fsync(handle.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the renames and removals inside `folder` durable."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_text(path: Path | str, text: str) -> None:
+    """Write `text` as UTF-8, whole or not at all."""
+    with atomic(path) as handle:
+        handle.write(text.encode())
+
+
+def write_json(path: Path | str, data: Any) -> None:
+    """Write `data` as indented JSON with a final newline, whole or not at all."""
+    write_text(path, json.dumps(data, indent=2) + "\n")
+
+
+def read_json(path: Path | str) -> Any:
+    """Read a JSON file; a missing or broken one is a `BadInput` that names it."""
+    try:
+        return json.loads(Path(path).read_bytes())
+    except FileNotFoundError:
+        raise BadInput(f"{path}: no such file") from None
+    except (OSError, ValueError) as error:
+        raise BadInput(f"{path}: not readable as JSON ({error}); remove it to make it again") from None
+
+
+def sha256(path: Path | str) -> str:
+    """Hex digest of the file's bytes."""
+    with Path(path).open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def sha256_of(paths: Sequence[Path | str]) -> dict[str, str]:
+    """Digest by file name: what a product says it came from (names only, so that moving is free)."""
+    return {Path(path).name: sha256(path) for path in paths}
+
+
+def write_npz(path: Path | str, arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> None:
+    """Write arrays uncompressed, with `meta` as JSON in the entry `meta`, whole or not at all.
+
+    `meta` must name the `kind` of the product; the schema version is added. Members are stored
+    with a constant date, so that equal content gives equal bytes.
+    """
+    document = json.dumps({"schema": SCHEMA, **meta}, sort_keys=True).encode()
+    members = {"meta": np.frombuffer(document, np.uint8), **arrays}
+    with (
+        atomic(path) as handle,
+        zipfile.ZipFile(handle, "w", zipfile.ZIP_STORED, allowZip64=True) as archive,
+    ):
+        for name, array in members.items():
+            with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, np.ascontiguousarray(array), allow_pickle=False)
+
+
+def read_npz(path: Path | str, kind: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Read a product written by `write_npz`: its arrays and its meta.
+
+    Raises `BadInput` that names the file when it is missing, damaged (the zip's checksums are
+    verified), of another kind, or of another schema version.
+    """
+    remedy = "remove it and run the same command again to make it anew"
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+        meta = json.loads(arrays.pop("meta").tobytes())
+    except FileNotFoundError:
+        raise BadInput(f"{path}: no such file") from None
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise BadInput(f"{path}: not a whole {kind} file ({error}); {remedy}") from None
+    if not isinstance(meta, dict) or meta.get("kind") != kind:
+        found = meta.get("kind") if isinstance(meta, dict) else meta
+        raise BadInput(f"{path}: holds {found!r}, where {kind!r} is wanted")
+    if meta.get("schema") != SCHEMA:
+        raise BadInput(
+            f"{path}: schema version {meta.get('schema')}, this version reads {SCHEMA}; {remedy}"
+        )
+    return arrays, meta

@@ -1,0 +1,1 @@
+"""What Hex is: board, symmetry, notation, records."""

@@ -1,0 +1,1 @@
+"""How a move is chosen: Gumbel AlphaZero, fixed-width minimax, the raw policy."""

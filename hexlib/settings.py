@@ -1,0 +1,321 @@
+"""Every setting: its default, its bounds and what it does, one section a stage.
+
+`config/schema.yaml`, the table in `config/README.md` and the options of `hexlib VERB` are all
+generated from these models, so a key is described once.
+"""
+
+import difflib
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from hexlib.errors import BadInput
+
+
+class Section(BaseModel):
+    """A group of settings in which a key that is not known is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Generations(Section):
+    """How often the loop from self-play to checkpoint goes round."""
+
+    count: int = Field(10, ge=1, le=150, description="Generations in all.")
+    first: int = Field(
+        0,
+        ge=0,
+        description="Generations before this one are plain files that no rule makes again.",
+    )
+
+
+class Net(Section):
+    """The size of a network made from random weights."""
+
+    blocks: int = Field(4, ge=1, le=40, description="Residual blocks.")
+    channels: int = Field(32, ge=8, le=512, multiple_of=8, description="Channels of a block.")
+
+
+class Selfplay(Section):
+    """How games are made."""
+
+    games: int = Field(4000, ge=1, description="Games a generation.")
+    shards: int = Field(
+        2, ge=1, le=9999, description="Files, and so jobs, that a generation's games are made in."
+    )
+    search: Literal["gumbel", "minimax", "policy"] = Field(
+        "gumbel", description="How a move is chosen."
+    )
+    simulations: int = Field(16, ge=1, le=10000, description="Simulations a move (gumbel).")
+    considered: int = Field(
+        16, ge=1, description="Moves that compete at the root at most (gumbel's m)."
+    )
+    widths: list[int] = Field([13, 8], description="Moves kept at each level (minimax).")
+    temperature: float = Field(
+        1.0, ge=0, le=10, description="Of the move choice at the first ply; 0 takes the best move."
+    )
+    temperature_half_life: float = Field(
+        4.0, gt=0, description="Plies after which the temperature has halved."
+    )
+    random_stones: int = Field(
+        4, ge=0, description="A random opening has one to this many stones placed at random."
+    )
+    random_openings: float = Field(0.25, ge=0, le=1, description="Share of games that have one.")
+    uniform_first_move: float = Field(
+        0.5, ge=0, le=1, description="Share of the other games whose first move is any cell."
+    )
+    batch_size: int = Field(128, ge=1, le=65536, description="Games in flight in one worker.")
+    cache_size: int = Field(
+        60000, ge=0, description="Evaluated positions remembered by a worker; 0 remembers none."
+    )
+    existing: list[str] = Field(
+        [], description="Files or folders of games to use in place of self-play; only ever read."
+    )
+    accept_partial: bool = Field(
+        False, description="Take the games that an interrupted self-play has made as the shard."
+    )
+
+
+class Clean(Section):
+    """What happens to records before they become positions."""
+
+    chunk_size: int = Field(10000, ge=1, description="Games in a cleaned chunk, about.")
+    merge_symmetric: bool = Field(
+        True, description="Count a game and its 180° turn as the same game."
+    )
+
+
+class Process(Section):
+    """Which positions are made of a game."""
+
+    positions: Literal["all", "final", "penultimate"] = Field(
+        "all", description="All of them, the finished board alone, or the one before the last move."
+    )
+
+
+class Shuffle(Section):
+    """How positions are spread."""
+
+    buckets: int = Field(8, ge=1, le=9999, description="Files that a generation is spread over.")
+
+
+class Window(Section):
+    """How many of the run's rows a generation trains on: c·(1 + β·((n/c)^α − 1)/α) of n made.
+
+    The power law of KataGo's shuffler (Wu 2019, arXiv:1902.10565, appendix C).
+    """
+
+    rows: int = Field(60_000, ge=1, description="c: below this many rows all are used.")
+    growth: float = Field(0.5, gt=0, le=1, description="β: how fast it grows at first.")
+    exponent: float = Field(0.9, gt=0, le=1, description="α: how growth falls off.")
+    generations: int = Field(
+        20, ge=1, description="Generations that a training may look back over, its own included."
+    )
+
+
+class Train(Section):
+    """How the network learns."""
+
+    batch_size: int = Field(256, ge=1, le=65536, description="Positions a step.")
+    learning_rate: float = Field(2e-3, gt=0, le=1, description="AdamW's, after the warm-up.")
+    final_learning_rate: float = Field(1e-4, gt=0, le=1, description="At the end of the run.")
+    decay_generations: int = Field(
+        4, ge=0, description="Last generations of the run over which the learning rate falls."
+    )
+    warmup_steps: int = Field(100, ge=0, description="Steps at the start of a fresh optimiser.")
+    weight_decay: float = Field(1e-3, ge=0, le=1, description="AdamW's.")
+    gradient_clip: float = Field(5.0, gt=0, description="Largest norm of the gradient.")
+    moving_average: float = Field(
+        0.995, ge=0, lt=1, description="Decay of the averaged weights, which are the product."
+    )
+    reuse: float = Field(
+        4.0, gt=0, le=100, description="Samples drawn for each new position of the generation."
+    )
+    max_samples: int = Field(35_000_000, ge=1, description="Samples a generation at most.")
+    value_mix: float = Field(
+        0.3, ge=0, le=1, description="Share of the search's root value in the value target."
+    )
+    validation_fraction: float = Field(
+        0.05, ge=0, lt=1, description="Share of games that are never trained on."
+    )
+
+
+class Evaluate(Section):
+    """How a generation's strength is measured."""
+
+    games: int = Field(200, ge=2, description="Games against the generation before.")
+    simulations: int = Field(64, ge=1, le=10000, description="Simulations a move.")
+    batch_size: int = Field(128, ge=1, le=65536, description="Games in flight.")
+    positions: str = Field(
+        "auto", description="Solved positions (CSV); auto takes the shipped ones, none skips them."
+    )
+
+
+class Inference(Section):
+    """Where and how networks are evaluated and trained."""
+
+    device: str = Field(
+        "auto",
+        pattern=r"^(auto|cpu|cuda(:\d+)?)$",
+        description="auto takes the first GPU, and the CPU where there is none.",
+    )
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="auto takes bfloat16 where the processor has instructions for it."
+    )
+
+
+class Config(Section):
+    """The whole configuration of a run."""
+
+    run: str = Field(
+        "default",
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
+        description="Name of the run and of its folder under `results_dir`.",
+    )
+    results_dir: str = Field("results", min_length=1, description="Where runs lie.")
+    seed: int = Field(0, ge=0, lt=2**31, description="Of everything random.")
+    board_size: int = Field(7, ge=3, le=19, description="Cells along a side.")
+    initial_checkpoint: str | None = Field(
+        None, description="Checkpoint to start from; none: random weights from `net` and `seed`."
+    )
+    keep_intermediate: bool = Field(
+        False, description="Keep the positions between process and shuffle."
+    )
+    generations: Generations = Generations()
+    net: Net = Net()
+    selfplay: Selfplay = Selfplay()
+    clean: Clean = Clean()
+    process: Process = Process()
+    shuffle: Shuffle = Shuffle()
+    window: Window = Window()
+    train: Train = Train()
+    evaluate: Evaluate = Evaluate()
+    inference: Inference = Inference()
+
+    @model_validator(mode="after")
+    def _check_across_keys(self) -> "Config":
+        area = self.board_size**2
+        if self.generations.first >= self.generations.count:
+            raise ValueError(
+                f"generations.first: {self.generations.first} leaves none of the"
+                f" {self.generations.count} generations to make; lower it or raise generations.count"
+            )
+        widest = max(self.selfplay.widths, default=0)
+        if not self.selfplay.widths or min(self.selfplay.widths) < 1 or widest > area:
+            raise ValueError(
+                f"selfplay.widths: {self.selfplay.widths} do not fit a {self.board_size}×"
+                f"{self.board_size} board: give one to {area} moves for each level"
+            )
+        if self.selfplay.random_stones > area // 2:
+            raise ValueError(
+                f"selfplay.random_stones: {self.selfplay.random_stones} would fill more than half"
+                f" of the {area} cells; at most {area // 2}"
+            )
+        if self.selfplay.shards > self.selfplay.games:
+            raise ValueError(
+                f"selfplay.shards: {self.selfplay.shards} files for {self.selfplay.games} games;"
+                " lower it to at most selfplay.games"
+            )
+        if self.selfplay.existing and self.generations.count - self.generations.first != 1:
+            raise ValueError(
+                "selfplay.existing: the games given stand in for one generation's self-play, but"
+                f" generations {self.generations.first} to {self.generations.count - 1} are to be"
+                " made; set generations.count to generations.first + 1"
+            )
+        if self.train.final_learning_rate > self.train.learning_rate:
+            raise ValueError(
+                f"train.final_learning_rate: {self.train.final_learning_rate} is above"
+                f" train.learning_rate, {self.train.learning_rate}; lower it"
+            )
+        if self.generations.first and self.initial_checkpoint:
+            raise ValueError(
+                "initial_checkpoint: has no use where generations.first is above 0, since"
+                f" generation {self.generations.first} starts from the one before; remove one"
+            )
+        return self
+
+    def learning_rates(self, generation: int) -> tuple[float, float]:
+        """Learning rate at the start and at the end of a generation's training.
+
+        Constant, then linear down to `train.final_learning_rate` over the run's last
+        `train.decay_generations`, so that a longer run shares the constant part with a shorter one.
+        """
+        high, low = self.train.learning_rate, self.train.final_learning_rate
+        span = min(self.train.decay_generations, self.generations.count)
+        start = self.generations.count - span
+
+        def at(point: int) -> float:
+            return high if point <= start else high + (low - high) * (point - start) / span
+
+        return at(generation), at(generation + 1)
+
+
+def window_rows(window: Window, made: int) -> int:
+    """Rows to train on when `made` rows have been made in the run (`Window` gives the law)."""
+    c, alpha, beta = window.rows, window.exponent, window.growth
+    if made <= c:
+        return made
+    return int(c * (1 + beta * ((made / c) ** alpha - 1) / alpha))
+
+
+def _nearest(name: str, location: tuple[Any, ...]) -> str:
+    """A hint that names the known key nearest to an unknown one."""
+    model: Any = Config
+    for part in location[:-1]:
+        model = model.model_fields[part].annotation
+    known = list(model.model_fields)
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    if near:
+        return f"did you mean {near[0]}?"
+    for section, field in Config.model_fields.items():
+        inner = getattr(field.annotation, "model_fields", {})
+        if name in inner:
+            return f"did you mean {section}.{name}?"
+    return f"known keys: {', '.join(known)}"
+
+
+def explain(error: ValidationError, source: str) -> BadInput:
+    """The first problem of a validation, in one line that names the key and the remedy."""
+    first = error.errors()[0]
+    location = first["loc"]
+    key = ".".join(str(part) for part in location)
+    if first["type"] == "extra_forbidden":
+        return BadInput(
+            f"{source}: unknown key {key}; {_nearest(str(location[-1]), tuple(location))}"
+        )
+    message = first["msg"].removeprefix("Value error, ")
+    if not key:
+        return BadInput(f"{source}: {message}")
+    return BadInput(f"{source}: {key}: {message}, but it is {first['input']!r}")
+
+
+def validate(data: dict[str, Any], source: str) -> Config:
+    """The checked configuration with its defaults filled in.
+
+    `data` as read from YAML or from Snakemake's `config`; numbers may be strings, as
+    `--config seed=7` gives them. `source` names where it came from in errors (`BadInput`).
+    """
+    try:
+        return Config.model_validate(data)
+    except ValidationError as error:
+        raise explain(error, source) from None
+
+
+def read_config(path: Path | str) -> Config:
+    """Read and check a configuration file."""
+    try:
+        data = yaml.safe_load(Path(path).read_text()) or {}
+    except OSError as error:
+        raise BadInput(f"{path}: {error.strerror}") from None
+    except yaml.YAMLError as error:
+        raise BadInput(f"{path}: not YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(data, dict):
+        raise BadInput(f"{path}: holds {type(data).__name__}, where keys and values are wanted")
+    return validate(data, str(path))
+
+
+def schema() -> dict[str, Any]:
+    """The JSON schema of `Config`, as in `config/schema.yaml`."""
+    return Config.model_json_schema()
