@@ -5,6 +5,8 @@ generated from these models, so a key is described once.
 """
 
 import difflib
+import shlex
+from collections.abc import Container
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,11 +15,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from hexlib.errors import BadInput
 
+MOST_FILES = 1000  # of one kind in a generation: a command that names them all must stay legal
+
 
 class Section(BaseModel):
     """A group of settings in which a key that is not known is an error."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
 
 
 class Generations(Section):
@@ -43,7 +47,7 @@ class Selfplay(Section):
 
     games: int = Field(4000, ge=1, description="Games a generation.")
     shards: int = Field(
-        2, ge=1, le=9999, description="Files, and so jobs, that a generation's games are made in."
+        2, ge=1, le=MOST_FILES, description="Files, and so jobs, that a generation's games are made in."
     )
     search: Literal["gumbel", "minimax", "policy"] = Field(
         "gumbel", description="How a move is chosen."
@@ -98,7 +102,9 @@ class Process(Section):
 class Shuffle(Section):
     """How positions are spread."""
 
-    buckets: int = Field(8, ge=1, le=9999, description="Files that a generation is spread over.")
+    buckets: int = Field(
+        8, ge=1, le=MOST_FILES, description="Files that a generation is spread over."
+    )
 
 
 class Window(Section):
@@ -174,7 +180,9 @@ class Config(Section):
         pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
         description="Name of the run and of its folder under `results_dir`.",
     )
-    results_dir: str = Field("results", min_length=1, description="Where runs lie.")
+    results_dir: str = Field(
+        "results", pattern=r"^[^{}\n]+$", description="Folder in which runs lie."
+    )
     seed: int = Field(0, ge=0, lt=2**31, description="Of everything random.")
     board_size: int = Field(7, ge=3, le=19, description="Cells along a side.")
     initial_checkpoint: str | None = Field(
@@ -202,10 +210,11 @@ class Config(Section):
                 f"generations.first: {self.generations.first} leaves none of the"
                 f" {self.generations.count} generations to make; lower it or raise generations.count"
             )
-        widest = max(self.selfplay.widths, default=0)
-        if not self.selfplay.widths or min(self.selfplay.widths) < 1 or widest > area:
+        widths = self.selfplay.widths
+        chosen = self.selfplay.search == "minimax" or "widths" in self.selfplay.model_fields_set
+        if chosen and not all(1 <= width <= area for width in widths or [0]):
             raise ValueError(
-                f"selfplay.widths: {self.selfplay.widths} do not fit a {self.board_size}×"
+                f"selfplay.widths: {widths} do not fit a {self.board_size}×"
                 f"{self.board_size} board: give one to {area} moves for each level"
             )
         if self.selfplay.random_stones > area // 2:
@@ -217,6 +226,12 @@ class Config(Section):
             raise ValueError(
                 f"selfplay.shards: {self.selfplay.shards} files for {self.selfplay.games} games;"
                 " lower it to at most selfplay.games"
+            )
+        chunks = -(-self.selfplay.games // self.clean.chunk_size)
+        if chunks > MOST_FILES and not self.selfplay.existing:
+            raise ValueError(
+                f"clean.chunk_size: {self.clean.chunk_size} would split {self.selfplay.games} games"
+                f" into {chunks} files, above the {MOST_FILES} that are possible; raise it"
             )
         if self.selfplay.existing and self.generations.count - self.generations.first != 1:
             raise ValueError(
@@ -260,47 +275,87 @@ def window_rows(window: Window, made: int) -> int:
     return int(c * (1 + beta * ((made / c) ** alpha - 1) / alpha))
 
 
-def _nearest(name: str, location: tuple[Any, ...]) -> str:
+def options(section: Section, leave_out: Container[str] = (), prefix: str = "") -> str:
+    """Every key of a section as command line options, quoted for the shell.
+
+    All are spelled out, so that a default that changes is seen as a change by Snakemake.
+    """
+    words: list[str] = []
+    for key, value in section:
+        option = (prefix + key).replace("_", "-")
+        if key in leave_out:
+            continue
+        if isinstance(value, bool):
+            words.append(f"--{option}" if value else f"--no-{option}")
+        elif isinstance(value, list):
+            words += [f"--{option}", *map(str, value)]
+        else:
+            words += [f"--{option}", str(value)]
+    return shlex.join(words)
+
+
+def _nearest(location: tuple[Any, ...]) -> str:
     """A hint that names the known key nearest to an unknown one."""
-    model: Any = Config
+    name, model = str(location[-1]), Config
     for part in location[:-1]:
         model = model.model_fields[part].annotation
-    known = list(model.model_fields)
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(name, model.model_fields, n=1, cutoff=0.5)
     if near:
-        return f"did you mean {near[0]}?"
+        return f"did you mean {'.'.join([*location[:-1], near[0]])}?"
     for section, field in Config.model_fields.items():
-        inner = getattr(field.annotation, "model_fields", {})
-        if name in inner:
+        if name in getattr(field.annotation, "model_fields", {}):
             return f"did you mean {section}.{name}?"
-    return f"known keys: {', '.join(known)}"
+    return f"known keys: {', '.join(model.model_fields)}"
 
 
-def explain(error: ValidationError, source: str) -> BadInput:
-    """The first problem of a validation, in one line that names the key and the remedy."""
+def _line(node: yaml.Node | None, key: tuple[str, ...]) -> int | None:
+    """The line, from 1, on which a key stands below a node of YAML."""
+    for name, value in node.value if isinstance(node, yaml.MappingNode) else []:
+        if name.value == key[0]:
+            return _line(value, key[1:]) if key[1:] else name.start_mark.line + 1
+    return None
+
+
+def _place(key: tuple[str, ...], sources: tuple[str, ...]) -> str:
+    """`FILE:LINE` of a key in the last of the files that sets it, else what was read last."""
+    for source in reversed(sources):
+        try:
+            line = _line(yaml.compose(Path(source).read_text()), key)
+        except (OSError, yaml.YAMLError):
+            continue
+        if line:
+            return f"{source}:{line}"
+    return sources[-1]
+
+
+def explain(error: ValidationError, sources: tuple[str, ...]) -> BadInput:
+    """The first problem of a validation, in one line: file, line, key and remedy."""
     first = error.errors()[0]
     location = first["loc"]
     key = ".".join(str(part) for part in location)
-    if first["type"] == "extra_forbidden":
-        return BadInput(
-            f"{source}: unknown key {key}; {_nearest(str(location[-1]), tuple(location))}"
-        )
     message = first["msg"].removeprefix("Value error, ")
-    if not key:
-        return BadInput(f"{source}: {message}")
-    return BadInput(f"{source}: {key}: {message}, but it is {first['input']!r}")
+    if first["type"] == "extra_forbidden":
+        problem = f"unknown key {key}; {_nearest(location)}"
+    elif key:
+        problem = f"{key}: {message}, but it is {first['input']!r}"
+    else:  # a check across keys, whose message starts with the key to change
+        problem, location = message, tuple(message.split(":")[0].split("."))
+    names = tuple(part for part in location if isinstance(part, str))
+    return BadInput(f"{_place(names, sources)}: {problem}")
 
 
-def validate(data: dict[str, Any], source: str) -> Config:
+def validate(data: dict[str, Any], *sources: str) -> Config:
     """The checked configuration with its defaults filled in.
 
     `data` as read from YAML or from Snakemake's `config`; numbers may be strings, as
-    `--config seed=7` gives them. `source` names where it came from in errors (`BadInput`).
+    `--config seed=7` gives them, and a section without a key is the default one. `sources` are
+    the files that it was merged from, later ones winning, for the place in errors (`BadInput`).
     """
+    given = {key: value for key, value in data.items() if value is not None}
     try:
-        return Config.model_validate(data)
+        return Config.model_validate(given)
     except ValidationError as error:
-        raise explain(error, source) from None
+        raise explain(error, sources) from None
 
 
 def read_config(path: Path | str) -> Config:
@@ -314,8 +369,3 @@ def read_config(path: Path | str) -> Config:
     if not isinstance(data, dict):
         raise BadInput(f"{path}: holds {type(data).__name__}, where keys and values are wanted")
     return validate(data, str(path))
-
-
-def schema() -> dict[str, Any]:
-    """The JSON schema of `Config`, as in `config/schema.yaml`."""
-    return Config.model_json_schema()

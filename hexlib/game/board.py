@@ -1,12 +1,11 @@
 """The rules of Hex on flat arrays: union-find with edge flags, compiled by numba.
 
 A board of size n has A = n·n cells, numbered row by row: cell = row·n + column. Blue (1) moves
-first and owns top and bottom; red (2) owns left and right. A position is four arrays:
+first and owns top and bottom; red (2) owns left and right. A position is three arrays:
 
     cells   int8  [A + 1]   EMPTY, BLUE or RED; the last entry is OUTSIDE, which no colour equals
     parent  int16 [A + 1]   union-find forest over the stones
     edges   uint8 [A + 1]   at a root: which of its colour's two edges the chain touches (bits 1, 2)
-    last    scalar          not needed: only the chain of the newest stone can have won
 
 Everything here is a pure function of arrays, so that a tree of positions or a batch of games is
 only another leading axis.
@@ -64,7 +63,7 @@ def root_of(parent, cell):
 
 @njit(cache=True)
 def place(cells, parent, edges, cell, colour, neighbours, own_edges):
-    """Put a stone of `colour` on the empty `cell` of one position; True if it connects both edges."""
+    """Put a stone of `colour` on the empty `cell` of a position; True if it joins both edges."""
     cells[cell] = colour
     parent[cell] = cell
     flags = own_edges[colour, cell]

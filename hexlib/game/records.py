@@ -1,13 +1,19 @@
 """Games as arrays, and the search statistics that travel with them."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numba import njit
 
-from hexlib import files
+from hexlib import files, npz
+from hexlib.errors import BadInput
+from hexlib.game import board, trmph
+
+SHOWN = 200  # characters of a broken line that are shown
 
 
 @dataclass(frozen=True)
@@ -28,6 +34,140 @@ class Games:
 
 
 @dataclass(frozen=True)
+class Block:
+    """The R records of some consecutive lines of a file, G of which could be read."""
+
+    games: Games  # those G, in order, with swaps resolved
+    swapped: np.ndarray  # bool [G], whether the record had a swap
+    problems: np.ndarray  # uint8 [R], trmph.WHOLE or what is wrong
+    at: np.ndarray  # int32 [R], the move, from 1, or the other board size that is wrong
+    lines: np.ndarray  # int64 [R], line numbers from 1
+    spans: np.ndarray  # int64 [R, 2], where the record lies in `data`
+    data: np.ndarray  # uint8, the text
+
+    def __len__(self) -> int:
+        return len(self.lines)
+
+    def text(self, record: int) -> str:
+        """The beginning of a record's line, what cannot be printed escaped."""
+        start, end = self.spans[record]
+        shown = self.data[start : min(end, start + SHOWN)].tobytes().decode(errors="replace")
+        return "".join(c if c.isprintable() else repr(c)[1:-1] for c in shown.rstrip("\r"))
+
+    def reason(self, record: int) -> str:
+        """What is wrong with a record."""
+        return trmph.REASONS[int(self.problems[record])]
+
+
+def read_games(path: Path | str, board_size: int) -> Iterator[Block]:
+    """Read the records of a `.trmph` file, plain or gzip, block by block.
+
+    Takes every variant that `trmph` names. A record that cannot be read, or is of another board
+    size, is a problem of its block and no error. Memory does not grow with the file. Raises
+    `BadInput` if there is no such file or it breaks off inside gzip.
+    """
+    line = 1
+    for data in trmph.blocks(path):
+        most = int(np.count_nonzero(data[:-3] == ord("\n")))
+        moves = np.empty(len(data) // 2, np.int16)
+        ends = np.zeros(most + 1, np.int64)
+        winners, swapped = np.empty(most, np.int8), np.empty(most, np.bool_)
+        problems, at = np.empty(most, np.uint8), np.empty(most, np.int32)
+        lines, spans = np.empty(most, np.int64), np.empty((most, 2), np.int64)
+        r, g, m, line = trmph.parse(
+            data, board_size, line, moves, ends[1:], winners, swapped, problems, at, lines, spans
+        )
+        games = Games(board_size, moves[:m], ends[: g + 1], winners[:g])
+        yield Block(games, swapped[:g], problems[:r], at[:r], lines[:r], spans[:r], data)
+
+
+def write_games(path: Path | str, games: Games, meta: dict[str, Any]) -> None:
+    """Write a `.trmph`: a comment with `meta` as one line of JSON, then a record a line.
+
+    `meta` must name the `kind` of the product; the schema version is added.
+    """
+    with files.atomic(path) as handle:
+        handle.write(header(meta))
+        handle.write(records_of(games))
+
+
+def header(meta: dict[str, Any]) -> bytes:
+    """The first line of a `.trmph` that `hexlib` writes."""
+    return b"# " + json.dumps({"schema": files.SCHEMA, **meta}, sort_keys=True).encode() + b"\n"
+
+
+def records_of(games: Games) -> np.ndarray:
+    """The lines of games, uint8."""
+    return trmph.format_records(games.board_size, games.moves, games.offsets, games.winners)
+
+
+def read_meta(path: Path | str) -> dict[str, Any] | None:
+    """The `meta` that `write_games` put into a `.trmph`; None where there is none."""
+    for data in trmph.blocks(path):
+        first = data[: 1 << 16].tobytes().split(b"\n", 1)[0]
+        try:
+            meta = json.loads(first.removeprefix(b"# "))
+        except ValueError:
+            return None
+        return meta if first.startswith(b"# ") and isinstance(meta, dict) else None
+    return None
+
+
+def replay(games: Games) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Play games through the rules: status uint8 [G], ply int32 [G] and winner int8 [G].
+
+    They are those of `board.replay`.
+    """
+    status = np.empty(len(games), np.uint8)
+    ply = np.empty(len(games), np.int32)
+    winner = np.empty(len(games), np.int8)
+    tables = board.geometry(games.board_size)
+    board.replay(games.board_size, games.moves, games.offsets, *tables, status, ply, winner)
+    return status, ply, winner
+
+
+@njit(cache=True)
+def _mix(state, value, factor):
+    state = (state ^ value) * factor
+    return state ^ (state >> np.uint64(29))
+
+
+@njit(cache=True)
+def _hash(area, moves, offsets, merge_symmetric, out):
+    for g in range(len(offsets) - 1):
+        first, end = offsets[g], offsets[g + 1]
+        turned = False
+        if merge_symmetric:
+            for k in range(first, end):
+                other = area - 1 - moves[k]
+                if moves[k] != other:
+                    turned = other < moves[k]
+                    break
+        # Two 64-bit streams that multiply by odd constants (those of splitmix64, Steele 2014).
+        low = np.uint64(area)
+        high = np.uint64(end - first)
+        for k in range(first, end):
+            move = np.uint64(1 + (area - 1 - moves[k] if turned else moves[k]))
+            low = _mix(low, move, np.uint64(0xBF58476D1CE4E5B9))
+            high = _mix(high, move, np.uint64(0x94D049BB133111EB))
+        for _ in range(2):
+            low = _mix(low, high, np.uint64(0x9E3779B97F4A7C15))
+            high = _mix(high, low, np.uint64(0xD6E8FEB86659FD93))
+        out[g, 0], out[g, 1] = low, high
+
+
+def game_hashes(games: Games, merge_symmetric: bool) -> np.ndarray:
+    """A 128-bit hash of each game's moves, uint64 [G, 2]. The winner is no part of it.
+
+    With `merge_symmetric` a game and its 180° turn have the same hash: it is that of the
+    lexicographically smaller of the two.
+    """
+    out = np.empty((len(games), 2), np.uint64)
+    _hash(games.board_size**2, games.moves, games.offsets, merge_symmetric, out)
+    return out
+
+
+@dataclass(frozen=True)
 class SearchStatistics:
     """What the search found at each of the M moves of some games, in the order of the games.
 
@@ -41,12 +181,80 @@ class SearchStatistics:
     policy_probability: np.ndarray  # float16 [K]
 
 
+SEARCH_DTYPES = {
+    "root_value": np.float16,
+    "policy_count": np.uint8,
+    "policy_cell": np.uint16,
+    "policy_probability": np.float16,
+}
+
+
 def write_search(path: Path | str, search: SearchStatistics, meta: dict[str, Any]) -> None:
     """Write the `.search.npz` that lies beside a `.trmph`."""
     files.write_npz(path, vars(search), {"kind": "search", **meta})
 
 
 def read_search(path: Path | str) -> tuple[SearchStatistics, dict[str, Any]]:
-    """Read a `.search.npz` and its meta."""
-    arrays, meta = files.read_npz(path, "search")
+    """Map a `.search.npz`, with its checksums verified: its statistics, read-only, and its meta.
+
+    Raises `BadInput` if it is missing, damaged, or its arrays do not fit each other.
+    """
+    arrays, meta = npz.open_npz(path, "search")
+    dtypes = {name: array.dtype for name, array in arrays.items()}
+    entries = int(arrays["policy_count"].sum(dtype=np.int64)) if dtypes == SEARCH_DTYPES else -1
+    fitting = (
+        entries >= 0
+        and all(array.ndim == 1 for array in arrays.values())
+        and len(arrays["root_value"]) == len(arrays["policy_count"])
+        and len(arrays["policy_cell"]) == len(arrays["policy_probability"]) == entries
+    )
+    if not fitting:
+        raise BadInput(f"{path}: its arrays do not fit each other; {npz.REMEDY}")
     return SearchStatistics(**arrays), meta
+
+
+@njit(cache=True)
+def _misfit(area, moves, offsets, root_value, count, cell, probability):
+    """The first game whose statistics cannot be its own, −1 if all can; floats come as bits."""
+    ply_of = np.empty(area, np.int32)
+    k = entry = 0
+    for g in range(len(offsets) - 1):
+        first, end = offsets[g], offsets[g + 1]
+        ply_of[:] = area
+        for m in range(first, end):
+            ply_of[moves[m]] = m - first
+        for m in range(first, end):
+            value = root_value[k] & 0x7FFF  # without its sign: 0x3C00 is 1, above 0x7C00 is NaN
+            if 0x3C00 < value <= 0x7C00:
+                return g
+            for e in range(entry, entry + count[k]):
+                c = cell[e]
+                if c >= area or ply_of[c] < m - first or probability[e] > 0x3C00:
+                    return g
+            entry += count[k]
+            k += 1
+    return -1
+
+
+def misfit(games: Games, search: SearchStatistics) -> int:
+    """The first game that the statistics of its moves cannot belong to; −1 if all fit.
+
+    A policy may only name cells that are empty before the move, with a probability of 0 to 1, and
+    a root value lies between −1 and 1. `search` has the M moves of `games` in their order.
+    """
+    return _misfit(
+        games.board_size**2,
+        games.moves,
+        games.offsets,
+        search.root_value.view(np.uint16),
+        search.policy_count,
+        search.policy_cell,
+        search.policy_probability.view(np.uint16),
+    )
+
+
+def search_path(path: Path | str) -> Path:
+    """Where the search statistics of a `.trmph` lie."""
+    path = Path(path)
+    name = path.name.removesuffix(".gz")
+    return path.with_name(name.removesuffix(Path(name).suffix) + ".search.npz")

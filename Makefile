@@ -1,0 +1,70 @@
+# Nothing is needed but Python 3.11 or newer, make and git: the first target that runs makes .venv.
+
+PYTHON ?= python3
+CORES ?= $(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
+
+BIN := .venv/bin
+RUN := .venv/installed
+DEV := .venv/installed-dev
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install -qq
+
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+unexport PYTHONPATH PYTHONHOME
+
+.PHONY: help train test test-slow lint format schema lock clean
+.DEFAULT_GOAL := help
+
+help: ## This list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+train: $(RUN) ## Train on config/config.yaml, on CORES=N cores (all of them), and write the report
+	@snakemake --cores $(CORES) train report
+
+test: lint ## Lint, type-check and test
+	@pytest --numprocesses 2 --dist loadfile
+
+test-slow: $(DEV) ## The tests that take minutes
+	@if grep -rqs 'mark\.slow' tests; then pytest -m slow; else echo 'There are no slow tests.'; fi
+
+lint: $(DEV) ## Check style, types and the workflow's rules
+	@ruff check .
+	@ruff format --check .
+	@snakefmt --check Snakefile rules
+	@snakemake --lint
+	@mypy
+
+format: $(DEV) ## Format all code
+	@ruff check --fix .
+	@ruff format .
+	@snakefmt Snakefile rules
+
+schema: $(RUN) ## Write config/schema.yaml and config/README.md from hexlib/settings.py
+	@python -m hexlib.reference
+
+lock: ## Write envs/requirements.txt and requirements-dev.txt anew from the .in files
+	@rm -rf .lock && $(PYTHON) -m venv .lock
+	@for kind in requirements requirements-dev; do \
+		.lock/bin/python -m pip install -qq -r envs/$$kind.in || exit 1; \
+		{ echo '# Written by `make lock`.'; \
+		  .lock/bin/python -m pip freeze --all | grep -v '^pip==' | sed 's/+[a-z0-9.]*$$//' \
+		  | LC_ALL=C sort -f; } > envs/$$kind.txt; \
+	done
+	@rm -rf .lock
+
+clean: ## Remove .venv and all caches; results and logs stay
+	@rm -rf .venv .lock .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(RUN): envs/requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info; v >= (3, 11) or sys.exit("Python " \
+	"3.11 or newer is needed, $(PYTHON) is %d.%d: make PYTHON=python3.12 ..." % v[:2])'
+	@test -x $(BIN)/pip || $(PYTHON) -m venv --clear .venv
+	@echo 'Installing into .venv what envs/requirements.txt lists; this takes a minute or a few.'
+	@$(PIP) -r envs/requirements.txt
+	@$(PIP) --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(DEV): envs/requirements-dev.txt $(RUN)
+	@echo 'Installing into .venv what the tests need besides.'
+	@$(PIP) -r envs/requirements-dev.txt
+	@touch $@

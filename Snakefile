@@ -1,0 +1,26 @@
+configfile: "config/config.yaml"
+
+
+include: "rules/common.smk"
+include: "rules/selfplay.smk"
+include: "rules/clean.smk"
+include: "rules/process.smk"
+include: "rules/shuffle.smk"
+include: "rules/train.smk"
+include: "rules/evaluate.smk"
+include: "rules/report.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        rules.train.output.checkpoint,
+        rules.report.output,
+
+
+onstart:
+    write_settings()
+
+
+onsuccess:
+    say_what_was_made()

@@ -1,0 +1,426 @@
+"""The command line: `hexlib VERB`, one verb a stage, plus tools.
+
+Options that are settings are made from `hexlib.settings`, so that their names, types, defaults and
+texts are those of the configuration. A verb imports its stage only when it runs, which keeps help
+and errors quick.
+"""
+
+import argparse
+import json
+import sys
+import traceback
+from collections.abc import Container, Sequence
+from pathlib import Path
+from typing import Any, Literal, TypeVar, get_args, get_origin
+
+from pydantic import ValidationError
+
+import hexlib
+from hexlib import files, logs, settings, signals
+from hexlib.errors import BadInput, Interrupted
+from hexlib.settings import Section
+
+SectionType = TypeVar("SectionType", bound=Section)
+
+
+def add_options(
+    parser: argparse.ArgumentParser,
+    section: type[Section],
+    leave_out: Container[str] = (),
+    prefix: str = "",
+) -> None:
+    """Add an option for each key of a section; one that is not given is None."""
+    group = parser.add_argument_group(f"settings of {section.__name__.lower()}")
+    for key, field in section.model_fields.items():
+        if key in leave_out:
+            continue
+        default = field.default
+        shown = " ".join(map(str, default)) if isinstance(default, list) else default
+        keywords: dict[str, Any] = {
+            "dest": prefix + key,
+            "default": None,
+            "help": f"{field.description} Default: {shown}.".replace("%", "%%"),
+        }
+        if field.annotation is bool:
+            keywords["action"] = argparse.BooleanOptionalAction
+        elif get_origin(field.annotation) is list:
+            keywords |= {"nargs": "+", "metavar": "X"}
+        elif get_origin(field.annotation) is Literal:
+            keywords["choices"] = get_args(field.annotation)
+        else:
+            keywords["metavar"] = "X"
+        group.add_argument("--" + (prefix + key).replace("_", "-"), **keywords)
+
+
+def section_of(
+    arguments: argparse.Namespace, section: type[SectionType], prefix: str = ""
+) -> SectionType:
+    """The settings of a section: those of `--config`, if given, with the options on top."""
+    base: dict[str, Any] = {}
+    if getattr(arguments, "config", None):
+        whole = settings.read_config(arguments.config)
+        base = getattr(whole, section.__name__.lower()).model_dump()
+    for key in section.model_fields:
+        value = getattr(arguments, prefix + key, None)
+        if value is not None:
+            base[key] = value
+    try:
+        return section.model_validate(base)
+    except ValidationError as error:
+        first = error.errors()[0]
+        option = "--" + (prefix + str(first["loc"][0])).replace("_", "-")
+        raise BadInput(f"{option}: {first['msg']}, but it is {first['input']!r}") from None
+
+
+def _say(result: Any, as_json: bool) -> None:
+    """Print a result for people, or for programs."""
+    print(json.dumps(result, indent=2) if as_json else "\n".join(_lines(result)))
+
+
+def _lines(data: dict[str, Any], indent: str = "") -> list[str]:
+    lines = []
+    for key, value in data.items():
+        if isinstance(value, dict):
+            lines += [f"{indent}{key}:", *_lines(value, indent + "  ")]
+        else:
+            shown = f"{value:.4g}" if isinstance(value, float) else value
+            lines.append(f"{indent}{key}: {shown}")
+    return lines
+
+
+def _write_or_say(result: dict[str, Any], arguments: argparse.Namespace) -> None:
+    """To `--output` if it is given, and to standard output."""
+    if arguments.output:
+        files.write_json(arguments.output, result)
+    if arguments.json or not arguments.output:
+        _say(result, arguments.json)
+
+
+# Each verb: a function that adds its options, and one that runs it.
+
+
+def _init(arguments: argparse.Namespace) -> None:
+    from hexlib.nn.checkpoint import Checkpoint, save_checkpoint
+    from hexlib.nn.model import random_network
+
+    net = section_of(arguments, settings.Net)
+    lineage = {"kind": "initial", "seed": arguments.seed, "rows_made": 0}
+    network = random_network(net, arguments.seed)
+    save_checkpoint(arguments.output, Checkpoint(network, [arguments.board_size], lineage))
+    count = sum(parameter.numel() for parameter in network.parameters())
+    logs.log.info(
+        f"{arguments.output}: {net.blocks} blocks of {net.channels}, {count:,} parameters"
+    )
+
+
+def _init_options(parser: argparse.ArgumentParser) -> None:
+    add_options(parser, settings.Net)
+    _common(parser, "output", "seed")
+    parser.add_argument("--board-size", type=int, default=7, metavar="N", help="Default: 7.")
+
+
+def _selfplay(arguments: argparse.Namespace) -> None:
+    from hexlib.stages import selfplay
+
+    output = Path(arguments.output)
+    selfplay.run(
+        Path(arguments.checkpoint),
+        output,
+        section_of(arguments, settings.Selfplay),
+        section_of(arguments, settings.Inference),
+        board_size=_board_size(arguments),
+        games=arguments.games,
+        first_game=arguments.first_game,
+        generation=arguments.generation,
+        seed=arguments.seed,
+        progress_dir=Path(arguments.progress_dir or output.parent / ".progress"),
+        finish_partial=arguments.finish_partial,
+    )
+
+
+def _selfplay_options(parser: argparse.ArgumentParser) -> None:
+    _common(parser, "checkpoint", "output", "board_size", "generation", "seed", "progress_dir")
+    parser.add_argument("--games", type=int, required=True, metavar="N", help="Games to play.")
+    parser.add_argument(
+        "--first-game",
+        type=int,
+        default=0,
+        metavar="I",
+        help="Number of the first game in its generation; a game's moves follow from its number."
+        " Default: 0.",
+    )
+    parser.add_argument(
+        "--finish-partial",
+        action="store_true",
+        help="Play no more: make the shard of the games that an interrupted run has saved.",
+    )
+    add_options(parser, settings.Selfplay, {"games", "shards", "existing"})
+    add_options(parser, settings.Inference)
+
+
+def _clean(arguments: argparse.Namespace) -> None:
+    from hexlib.stages import clean
+
+    summary = clean.run(
+        [Path(path) for path in arguments.inputs],
+        Path(arguments.output_dir),
+        arguments.board_size,
+        section_of(arguments, settings.Clean),
+        arguments.chunks,
+    )
+    logs.log.info(
+        f"clean: {summary['records']:,} records, {summary['kept']:,} kept,"
+        f" {summary['duplicates']:,} duplicates, {summary['rejected']:,} rejected"
+    )
+
+
+def _clean_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "inputs", nargs="+", metavar="INPUT", help="Files, or folders of any depth."
+    )
+    _common(parser, "output_dir")
+    parser.add_argument("--board-size", type=int, default=7, metavar="N", help="Default: 7.")
+    parser.add_argument(
+        "--chunks", type=int, metavar="N", help="Number of chunks, in place of --chunk-size."
+    )
+    add_options(parser, settings.Clean)
+
+
+def _process(arguments: argparse.Namespace) -> None:
+    from hexlib.game.trmph import board_size_of
+    from hexlib.stages import process
+
+    made = process.run(
+        Path(arguments.chunk),
+        Path(arguments.output),
+        section_of(arguments, settings.Process),
+        arguments.board_size or board_size_of(arguments.chunk) or 7,
+    )
+    logs.log.info(f"process: {made['rows']:,} positions of {made['games']:,} games")
+
+
+def _process_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("chunk", metavar="CHUNK", help="A cleaned chunk (.trmph).")
+    _common(parser, "output", "board_size")
+    add_options(parser, settings.Process)
+
+
+def _shuffle_options(parser: argparse.ArgumentParser) -> None:
+    steps = parser.add_subparsers(dest="step", required=True, metavar="STEP")
+    scatter = steps.add_parser("scatter", help="Deal the positions of a chunk over all buckets.")
+    scatter.add_argument("chunk", metavar="CHUNK.npz", help="Positions of a chunk.")
+    scatter.add_argument("--output-dir", required=True, metavar="D", help="Folder for the parts.")
+    add_options(scatter, settings.Shuffle)
+    gather = steps.add_parser("gather", help="Collect one bucket from all chunks and permute it.")
+    gather.add_argument("folders", nargs="+", metavar="D", help="Folders that scatter has filled.")
+    gather.add_argument("--bucket", type=int, required=True, metavar="K", help="From 0.")
+    gather.add_argument("--output", required=True, metavar="F.npz", help="The bucket.")
+    total = steps.add_parser("summary", help="Count the rows of a generation's buckets.")
+    total.add_argument("buckets", nargs="+", metavar="BUCKET.npz", help="All its buckets.")
+    total.add_argument("--output", required=True, metavar="F.json", help="The summary.")
+    for step in (scatter, gather, total):
+        _common(step, "seed")
+
+
+def _shuffle(arguments: argparse.Namespace) -> None:
+    from hexlib.stages import shuffle
+
+    if arguments.step == "scatter":
+        buckets = section_of(arguments, settings.Shuffle).buckets
+        shuffle.scatter(Path(arguments.chunk), Path(arguments.output_dir), buckets, arguments.seed)
+    elif arguments.step == "gather":
+        folders = [Path(folder) for folder in arguments.folders]
+        shuffle.gather(folders, arguments.bucket, Path(arguments.output), arguments.seed)
+    else:
+        shuffle.summary([Path(bucket) for bucket in arguments.buckets], Path(arguments.output))
+
+
+def _train(arguments: argparse.Namespace) -> None:
+    from hexlib.stages import train
+
+    output_dir = Path(arguments.output_dir)
+    train.run(
+        [Path(source) for source in arguments.source],
+        Path(arguments.checkpoint),
+        output_dir,
+        section_of(arguments, settings.Train),
+        section_of(arguments, settings.Window, "window_"),
+        section_of(arguments, settings.Inference),
+        state=Path(arguments.state) if arguments.state else None,
+        generation=arguments.generation,
+        seed=arguments.seed,
+        progress_dir=Path(arguments.progress_dir or output_dir / ".progress"),
+    )
+
+
+def _train_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--source",
+        nargs="+",
+        required=True,
+        metavar="D",
+        help="Folders of buckets, oldest first; the last one holds this generation's.",
+    )
+    parser.add_argument(
+        "--state", metavar="S", help="state.pt of the training before, whose optimiser goes on."
+    )
+    _common(parser, "checkpoint", "output_dir", "generation", "seed", "progress_dir")
+    add_options(parser, settings.Train, {"decay_generations"})
+    add_options(parser, settings.Window, {"generations"}, "window_")
+    add_options(parser, settings.Inference)
+
+
+def _evaluate_options(parser: argparse.ArgumentParser) -> None:
+    kinds = parser.add_subparsers(dest="what", required=True, metavar="WHAT")
+    solved = kinds.add_parser("solved", help="Against positions whose winner is known.")
+    _common(solved, "checkpoint", "board_size")
+    match = kinds.add_parser("match", help="Two checkpoints against each other.")
+    match.add_argument("--a", required=True, metavar="C1", help="A checkpoint.")
+    match.add_argument("--b", required=True, metavar="C2", help="Its opponent.")
+    _common(match, "board_size", "seed")
+    for kind, unused in ((solved, {"games"}), (match, {"positions"})):
+        kind.add_argument("--output", metavar="F.json", help="Write the result there.")
+        kind.add_argument("--json", action="store_true", help="Print the result as JSON.")
+        add_options(kind, settings.Evaluate, unused)
+        add_options(kind, settings.Inference)
+        _common(kind)
+    ladder = kinds.add_parser("ladder", help="Elo of all players of some matches.")
+    ladder.add_argument("matches", nargs="+", metavar="MATCH.json", help="Results of matches.")
+    _common(ladder, "output")
+
+
+def _evaluate(arguments: argparse.Namespace) -> None:
+    if arguments.what == "ladder":
+        from hexlib.ladder import write_ladder
+
+        write_ladder([Path(path) for path in arguments.matches], Path(arguments.output))
+        return
+    from hexlib.stages import evaluate
+
+    measure = section_of(arguments, settings.Evaluate)
+    inference = section_of(arguments, settings.Inference)
+    if arguments.what == "solved":
+        result = evaluate.solved(
+            Path(arguments.checkpoint),
+            measure.positions,
+            measure,
+            inference,
+            _board_size(arguments),
+        )
+        for name in ("raw", "search"):
+            figures = result[name] or {}
+            shown = ", ".join(
+                f"{key.replace('_', ' ')} {value:.1%}"
+                for key, value in figures.items()
+                if key.endswith("accuracy")
+            )
+            logs.log.info(f"evaluate solved, {name}: {shown or 'no solved positions of this size'}")
+    else:
+        result = evaluate.match(
+            Path(arguments.a),
+            Path(arguments.b),
+            measure,
+            inference,
+            _board_size(arguments, arguments.a),
+            arguments.seed,
+        )
+        logs.log.info(
+            "evaluate match: {} beats {} in {} of {} games".format(
+                result["a"]["name"], result["b"]["name"], result["a_wins"], result["games"]
+            )
+        )
+    _write_or_say(result, arguments)
+
+
+def _report(arguments: argparse.Namespace) -> None:
+    from hexlib.stages import report
+
+    report.run(Path(arguments.run_dir), Path(arguments.output))
+    logs.log.info(f"report: {arguments.output}")
+
+
+def _report_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run_dir", metavar="RUN_DIR", help="Such as results/default.")
+    _common(parser, "output")
+
+
+def _board_size(arguments: argparse.Namespace, checkpoint: str | None = None) -> int:
+    """The board size asked for, or the one that the checkpoint was last trained on."""
+    if arguments.board_size is not None:
+        return arguments.board_size
+    from hexlib.nn.checkpoint import load_checkpoint
+
+    return load_checkpoint(checkpoint or arguments.checkpoint).board_sizes[-1]
+
+
+def _common(parser: argparse.ArgumentParser, *names: str) -> None:
+    """Add the options of these names, which mean the same in every verb, and --log."""
+    known: dict[str, dict[str, Any]] = {
+        "checkpoint": {"required": True, "metavar": "C", "help": "The network's checkpoint (.pt)."},
+        "output": {"required": True, "metavar": "F", "help": "The file to write."},
+        "output_dir": {"required": True, "metavar": "D", "help": "The folder to write into."},
+        "board_size": {
+            "type": int,
+            "metavar": "N",
+            "help": "Cells along a side. Default: that of the input.",
+        },
+        "generation": {"type": int, "default": 0, "metavar": "G", "help": "Default: 0."},
+        "seed": {"type": int, "default": 0, "metavar": "S", "help": "Default: 0."},
+        "progress_dir": {
+            "metavar": "D",
+            "help": "Where unfinished work outlives a kill. Default: .progress beside the output.",
+        },
+    }
+    for name in names:
+        parser.add_argument("--" + name.replace("_", "-"), **known[name])
+    if not any("--log" in action.option_strings for action in parser._actions):
+        parser.add_argument("--log", metavar="F", help="Also write what is said to this file.")
+
+
+VERBS = {
+    "init": (_init_options, _init, "Make a network of random weights."),
+    "selfplay": (_selfplay_options, _selfplay, "Play games of a network against itself."),
+    "clean": (_clean_options, _clean, "Check records, drop duplicates, split into chunks."),
+    "process": (_process_options, _process, "Turn a chunk of games into positions."),
+    "shuffle": (_shuffle_options, _shuffle, "Spread positions over buckets."),
+    "train": (_train_options, _train, "Train a network on buckets."),
+    "evaluate": (_evaluate_options, _evaluate, "Measure how strong a checkpoint is."),
+    "report": (_report_options, _report, "Write the page that shows how a run went."),
+}
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    top = argparse.ArgumentParser(
+        prog="hexlib", description="Trains neural networks to play Hex. One verb a stage."
+    )
+    top.add_argument("--version", action="version", version=f"hexlib {hexlib.__version__}")
+    verbs = top.add_subparsers(dest="verb", required=True, metavar="VERB")
+    for verb, (options, _, text) in VERBS.items():
+        one = verbs.add_parser(verb, help=text, description=text)
+        options(one)
+        if verb not in ("shuffle", "evaluate"):  # their steps have their own
+            one.add_argument(
+                "--config", metavar="F.yaml", help="Settings to start from; options override them."
+            )
+    return top
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a verb; returns the exit code (0 done, 1 our failure, 2 bad input, 130, 143 signals)."""
+    arguments = parser().parse_args(argv)
+    signals.listen()
+    try:
+        logs.start(arguments.log)
+        VERBS[arguments.verb][1](arguments)
+    except (BadInput, Interrupted) as error:
+        logs.log.error(f"hexlib {arguments.verb}: {error}")
+        return error.exit_code
+    except Exception:
+        logs.log.error(f"hexlib {arguments.verb}: failed\n{traceback.format_exc().rstrip()}")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,155 @@
+"""Games on their way to their chunks: raw arrays on disk, appended to and then cut up."""
+
+import shutil
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from hexlib import files
+from hexlib.game.records import (
+    SEARCH_DTYPES,
+    Games,
+    SearchStatistics,
+    header,
+    records_of,
+    search_path,
+    write_search,
+)
+
+_GAMES = 4096  # written at a time
+
+
+class Spool:
+    """Games appended to files in `folder`/.spool, which is removed at the end.
+
+    With `recorded` each game has search statistics; those of a game that comes without any say
+    that the played moves are the policy.
+    """
+
+    def __init__(self, folder: Path, board_size: int, recorded: bool):
+        self.games = 0
+        self._folder = folder / ".spool"
+        shutil.rmtree(self._folder, ignore_errors=True)  # of a run that was killed
+        self._folder.mkdir(parents=True)
+        self._board_size = board_size
+        self._recorded = recorded
+        self._dtypes: dict[str, Any] = {"moves": np.int16, **(SEARCH_DTYPES if recorded else {})}
+        self._handles = {name: (self._folder / name).open("wb") for name in self._dtypes}
+        self._lengths: list[np.ndarray] = []
+        self._entries: list[np.ndarray] = []
+        self._winners: list[np.ndarray] = []
+
+    def __enter__(self) -> "Spool":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        for handle in self._handles.values():
+            handle.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def append(self, games: Games, search: SearchStatistics | None) -> None:
+        """Add games, and the statistics of their moves where there are any."""
+        self.games += len(games)
+        self._lengths.append(np.diff(games.offsets).astype(np.int32))
+        self._winners.append(games.winners)
+        games.moves.tofile(self._handles["moves"])
+        if self._recorded:
+            search = search or _as_played(games)
+            ends = np.zeros(len(games.moves) + 1, np.int64)
+            np.cumsum(search.policy_count, out=ends[1:])
+            self._entries.append(np.diff(ends[games.offsets]).astype(np.int32))
+            for name in SEARCH_DTYPES:
+                getattr(search, name).tofile(self._handles[name])
+
+    def lengths(self) -> np.ndarray:
+        """Moves of each game, int32 [G]."""
+        return np.concatenate(self._lengths) if self._lengths else np.zeros(0, np.int32)
+
+    def winners(self) -> np.ndarray:
+        """Winner of each game, int8 [G]."""
+        return np.concatenate(self._winners) if self._winners else np.zeros(0, np.int8)
+
+    def cut(self) -> "Cutter":
+        """What writes games of the finished spool."""
+        for handle in self._handles.values():
+            handle.flush()
+        entries = (
+            np.concatenate(self._entries) if self._recorded else np.zeros(self.games, np.int32)
+        )
+        return Cutter(
+            self._board_size,
+            {name: _map(self._folder / name, dtype) for name, dtype in self._dtypes.items()},
+            self.winners(),
+            _starts(self.lengths()),
+            _starts(entries),
+        )
+
+
+class Cutter:
+    """Writes runs of consecutive games from a spool."""
+
+    def __init__(
+        self,
+        board_size: int,
+        arrays: dict[str, np.ndarray],
+        winners: np.ndarray,
+        moves: np.ndarray,
+        entries: np.ndarray,
+    ):
+        self._board_size = board_size
+        self._arrays = arrays
+        self._winners = winners  # int8 [G]
+        self._moves = moves  # int64 [G + 1], where the moves of a game start
+        self._entries = entries  # int64 [G + 1], where its policy entries start
+
+    def write(self, path: Path, first: int, last: int, meta: dict[str, Any]) -> None:
+        """Write games `first` to `last` (excluded) as `path` and the `.search.npz` beside it."""
+        meta = {"board_size": self._board_size, **meta}
+        with files.atomic(path) as handle:
+            handle.write(header({"kind": "games", **meta}))
+            for start in range(first, last, _GAMES):
+                handle.write(records_of(self._games(start, min(start + _GAMES, last))))
+        write_search(search_path(path), self._search(first, last), meta)
+
+    def _games(self, first: int, last: int) -> Games:
+        start = self._moves[first]
+        moves = self._arrays["moves"][start : self._moves[last]]
+        offsets = self._moves[first : last + 1] - start
+        return Games(self._board_size, moves, offsets, self._winners[first:last])
+
+    def _search(self, first: int, last: int) -> SearchStatistics:
+        moves = slice(self._moves[first], self._moves[last])
+        entries = slice(self._entries[first], self._entries[last])
+        found = {}
+        for name, dtype in SEARCH_DTYPES.items():
+            where = moves if name in ("root_value", "policy_count") else entries
+            found[name] = self._arrays[name][where] if name in self._arrays else np.zeros(0, dtype)
+        return SearchStatistics(**found)
+
+
+def _as_played(games: Games) -> SearchStatistics:
+    """Statistics that say nothing but that each move was played."""
+    count = len(games.moves)
+    return SearchStatistics(
+        np.full(count, np.nan, np.float16),
+        np.ones(count, np.uint8),
+        games.moves.astype(np.uint16),
+        np.ones(count, np.float16),
+    )
+
+
+def _map(path: Path, dtype: Any) -> np.ndarray:
+    return np.memmap(path, dtype, "r") if path.stat().st_size else np.zeros(0, dtype)
+
+
+def _starts(counts: np.ndarray) -> np.ndarray:
+    starts = np.zeros(len(counts) + 1, np.int64)
+    np.cumsum(counts, out=starts[1:])
+    return starts

@@ -1,0 +1,58 @@
+"""Which device and which precision: the choice, and why."""
+
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from hexlib.errors import BadInput
+from hexlib.settings import Inference
+
+
+@dataclass(frozen=True)
+class Device:
+    """Where a network runs, and why there."""
+
+    device: torch.device
+    precision: torch.dtype
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.device}, {str(self.precision).removeprefix('torch.')}: {self.reason}"
+
+
+def processor_has_bfloat16() -> bool:
+    """True if the processor computes with bfloat16 (avx512_bf16 or amx); elsewhere it is slower."""
+    try:
+        flags = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return platform.machine() == "arm64"  # Apple's, from the second generation on
+    return "avx512_bf16" in flags or "amx_bf16" in flags
+
+
+def choose(settings: Inference) -> Device:
+    """Resolve `auto`, and use one thread: a process has one core, and a machine many processes.
+
+    Raises BadInput if a GPU is asked for that is not there.
+    """
+    torch.set_num_threads(1)
+    available = torch.cuda.is_available()
+    if settings.device.startswith("cuda") and not available:
+        raise BadInput(
+            f"inference.device: {settings.device} is asked for, but torch {torch.__version__} sees"
+            " no GPU; set it to auto or cpu, or install a CUDA build of torch"
+        )
+    if settings.device == "auto":
+        device = torch.device("cuda" if available else "cpu")
+        reason = "the first GPU" if available else "there is no GPU"
+    else:
+        device = torch.device(settings.device)
+        reason = "as set"
+    if settings.precision != "auto":
+        return Device(device, getattr(torch, settings.precision), reason)
+    fast = torch.cuda.is_bf16_supported() if device.type == "cuda" else processor_has_bfloat16()
+    precision = torch.bfloat16 if fast else torch.float32
+    return Device(
+        device, precision, f"{reason}, bfloat16 is {'fast' if fast else 'not native'} there"
+    )

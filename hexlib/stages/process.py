@@ -1,0 +1,228 @@
+"""Process: the positions of a chunk of games, as the network is to see them."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from hexlib import files, npz
+from hexlib.errors import BadInput
+from hexlib.game import board, positions
+from hexlib.game.notation import COLOUR_NAME
+from hexlib.game.records import (
+    Games,
+    SearchStatistics,
+    game_hashes,
+    misfit,
+    read_games,
+    read_search,
+    replay,
+    search_path,
+)
+from hexlib.settings import Process
+
+ROWS = 1 << 16  # positions made at a time, about
+_ONE, _NAN = 0x3C00, 0x7E00  # bits of float16; numba has no arithmetic on it
+
+
+def run(
+    chunk: Path | str, output: Path | str, settings: Process, board_size: int
+) -> dict[str, Any]:
+    """Turn the games of `chunk` (a `.trmph`) into the positions that `settings` wants.
+
+    A game of N moves has N + 1 positions; the last is the finished board, without a policy. The
+    policy comes from the `.search.npz` beside the chunk if there is one that is not empty, else
+    it is the played move. The chunk is read twice, first to check and count it, so that memory is
+    bounded by a block of it. Returns {"rows", "games"}.
+
+    Raises `BadInput` if a record is not a finished legal game of this board size, or the search
+    statistics do not fit the games.
+    """
+    chunk, mode = Path(chunk), settings.positions
+    search = _search_of(chunk)
+    games = moves = rows = entries = 0
+    for part, found in _parts(chunk, board_size, search, check=True):
+        games, moves = games + len(part), moves + len(part.moves)
+        rows += _row_count(part, mode)
+        entries += _entry_count(part, found, mode)
+    if search and moves != len(search.root_value):
+        raise BadInput(
+            f"{search_path(chunk)}: holds {len(search.root_value)} moves, where {chunk.name} has"
+            f" {moves}; make both again, or take it away to learn the played moves"
+        )
+    sources = [chunk, search_path(chunk)] if search_path(chunk).exists() else [chunk]
+    meta = {
+        "kind": positions.KIND,
+        "board_size": board_size,
+        "rows": rows,
+        "games": games,
+        "positions": mode,
+        "inputs": files.sha256_of(sources),
+    }
+    with files.atomic(output) as handle:
+        shapes = positions.layout(board_size, rows, entries)
+        writer = npz.Writer(handle, shapes, meta)
+        for part, found in _parts(chunk, board_size, search, check=False):
+            for name, array in expand(part, found, mode).items():
+                writer.append(name, array)
+        writer.close()
+    return {"rows": rows, "games": games}
+
+
+def _search_of(chunk: Path) -> SearchStatistics | None:
+    """The statistics beside a chunk; None where there are none."""
+    path = search_path(chunk)
+    search = read_search(path)[0] if path.exists() else None
+    return search if search and len(search.root_value) else None
+
+
+def _parts(
+    chunk: Path, board_size: int, search: SearchStatistics | None, check: bool
+) -> Iterator[tuple[Games, SearchStatistics | None]]:
+    """Some games at a time, about ROWS moves long, with the search statistics of their moves."""
+    move = entry = 0
+    for block in read_games(chunk, board_size):
+        games = block.games
+        if check and block.problems.any():
+            wrong = int(np.argmax(block.problems > 0))
+            raise BadInput(_unclean(chunk, block.lines[wrong], block.reason(wrong)))
+        start = 0
+        while start < len(games):
+            limit = games.offsets[start] + ROWS
+            end = max(start + 1, int(np.searchsorted(games.offsets, limit, "right")) - 1)
+            first, last = games.offsets[start], games.offsets[end]
+            part = Games(
+                board_size,
+                games.moves[first:last],
+                games.offsets[start : end + 1] - first,
+                games.winners[start:end],
+            )
+            if check:
+                _check(chunk, part, block.lines[start:])
+            found = None
+            if search:
+                counts = search.policy_count[move : move + len(part.moves)]
+                stop = entry + int(counts.sum(dtype=np.int64))
+                found = SearchStatistics(
+                    search.root_value[move : move + len(part.moves)],
+                    counts,
+                    search.policy_cell[entry:stop],
+                    search.policy_probability[entry:stop],
+                )
+                move, entry = move + len(part.moves), stop
+                if check and len(counts) == len(part.moves) and (wrong := misfit(part, found)) >= 0:
+                    raise BadInput(
+                        f"{search_path(chunk)}: does not fit the game at {chunk}:"
+                        f"{block.lines[start + wrong]}; make both again, or take it away"
+                    )
+            yield part, found
+            start = end
+
+
+def _check(chunk: Path, games: Games, lines: np.ndarray) -> None:
+    """Raise unless every game is legal, finished and won by whom its record says."""
+    status, ply, winners = replay(games)
+    bad = (status != board.LEGAL) | (winners != games.winners)
+    if bad.any():
+        g = int(np.argmax(bad))
+        reason = {
+            board.OCCUPIED: f"move {ply[g] + 1} on an occupied cell",
+            board.AFTER_END: f"move {ply[g] + 1} after the end of the game",
+            board.UNFINISHED: "the game is not finished",
+        }.get(int(status[g]), f"{COLOUR_NAME.get(int(winners[g]))} won")
+        raise BadInput(_unclean(chunk, lines[g], reason))
+
+
+def _unclean(chunk: Path, line: int, reason: str) -> str:
+    return f"{chunk}:{line}: {reason}; pass the games through `hexlib clean` first"
+
+
+def _row_count(games: Games, mode: str) -> int:
+    return len(games.moves) + len(games) if mode == "all" else len(games)
+
+
+def _entry_count(games: Games, search: SearchStatistics | None, mode: str) -> int:
+    if mode == "final":
+        return 0
+    if search is None:
+        return len(games.moves) if mode == "all" else len(games)
+    counts = search.policy_count if mode == "all" else search.policy_count[games.offsets[1:] - 1]
+    return int(counts.sum(dtype=np.int64))
+
+
+def expand(games: Games, search: SearchStatistics | None, mode: str) -> dict[str, np.ndarray]:
+    """The positions of games, each array by its name in `positions.Positions`."""
+    rows, entries = _row_count(games, mode), _entry_count(games, search, mode)
+    shapes = positions.layout(games.board_size, rows, entries)
+    out = {name: np.zeros(shape, dtype) for name, (dtype, shape) in shapes.items()}
+    out["weight"][:] = 1
+    bits = {name: a.view(np.uint16) if a.dtype == np.float16 else a for name, a in out.items()}
+    searched = search is not None
+    if search is None:
+        empty = np.zeros(0, np.float16)
+        search = SearchStatistics(empty, empty.view(np.uint16), empty.view(np.uint16), empty)
+    _expand(
+        games.board_size,
+        games.moves,
+        games.offsets,
+        games.winners,
+        game_hashes(games, merge_symmetric=True)[:, 0].astype(np.uint32),
+        {"all": -1, "final": 0, "penultimate": 1}[mode],
+        searched,
+        search.root_value.view(np.uint16),
+        search.policy_count.astype(np.int64),
+        search.policy_cell,
+        search.policy_probability.view(np.uint16),
+        *(bits[name] for name in positions.BOARDS),
+        *(bits[name] for name in ("policy_count", "value", "root_value", "game", "ply")),
+        *(bits[name] for name in positions.ENTRIES),
+    )
+    return out
+
+
+@njit(cache=True)
+def _expand(
+    n, moves, offsets, winners, ids, before_end, searched, root, counts, cells, probabilities,
+    own, opponent, policy_count, value, root_value, game, ply, policy_cell, policy_probability,
+):  # fmt: skip
+    """Replay games; `before_end` selects one position, counted from the end, or all if negative."""
+    packed = own.shape[1]
+    # By colour, the stones as bits: blue's frame first, then red's, through the reflection.
+    stones = np.empty((2, 2, packed), np.uint8)
+    row = out = entry = 0
+    for g in range(len(offsets) - 1):
+        stones[:] = 0
+        first, length = offsets[g], offsets[g + 1] - offsets[g]
+        for k in range(length + 1):
+            side = k & 1
+            wanted = before_end < 0 or k == length - before_end
+            count = counts[first + k] if searched and k < length else 0
+            if wanted:
+                for b in range(packed):
+                    own[row, b] = stones[side, side, b]
+                    opponent[row, b] = stones[1 - side, side, b]
+                value[row] = 1 if winners[g] == 1 + side else -1
+                root_value[row] = root[first + k] if searched and k < length else _NAN
+                game[row], ply[row] = ids[g], k
+                if searched:
+                    for e in range(entry, entry + count):
+                        cell = cells[e]
+                        policy_cell[out] = cell if side == 0 else cell % n * n + cell // n
+                        policy_probability[out] = probabilities[e]
+                        out += 1
+                    policy_count[row] = count
+                elif k < length:
+                    cell = moves[first + k]
+                    policy_cell[out] = cell if side == 0 else cell % n * n + cell // n
+                    policy_probability[out] = _ONE
+                    out += 1
+                    policy_count[row] = 1
+                row += 1
+            entry += count
+            if k < length:
+                cell = moves[first + k]
+                mirrored = cell % n * n + cell // n
+                stones[side, 0, cell >> 3] |= 0x80 >> (cell & 7)
+                stones[side, 1, mirrored >> 3] |= 0x80 >> (mirrored & 7)

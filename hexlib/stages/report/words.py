@@ -1,0 +1,83 @@
+"""The parts of a page and the wording of numbers, common to all sections."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from markupsafe import Markup
+from scipy.stats import binomtest
+
+from hexlib.stages.report.board import Board
+from hexlib.stages.report.charts import Chart
+
+UNKNOWN = "–"
+
+
+@dataclass
+class Table:
+    """Rows of formatted text under `headers`; the first column names the row."""
+
+    caption: str
+    headers: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    footer: Sequence[str] = ()
+
+
+@dataclass
+class Section:
+    """A part of the page; `empty` is said in place of the rest when nothing is known."""
+
+    anchor: str
+    title: str
+    intro: str = ""
+    empty: str = ""
+    charts: Sequence[Chart] = ()
+    board: Board | None = None
+    board_description: str = ""
+    tables: Sequence[Table] = ()
+    folded: Sequence[Table] = ()  # behind a click
+    facts: list[tuple[str, str, str]] = field(default_factory=list)  # name, value, remark
+    notes: list[str] = field(default_factory=list)
+    settings: str = ""
+
+
+def floats(values: Iterable[float | None]) -> np.ndarray:
+    """float64, NaN for None."""
+    return np.array([np.nan if value is None else value for value in values], float)
+
+
+def percent(share: float | None) -> str:
+    """A share as 12.3%, or a dash."""
+    return UNKNOWN if share is None else f"{share:.1%}"
+
+
+def wilson(wins: int, games: int) -> tuple[float, float]:
+    """95 % interval of a share (Wilson 1927); all of 0 to 1 where the counts make no sense."""
+    if not 0 <= wins <= games or games == 0:
+        return 0.0, 1.0
+    low, high = binomtest(wins, games).proportion_ci(method="wilson")
+    return float(low), float(high)
+
+
+def duration(seconds: float) -> str:
+    """Two units at most, such as 2 h 05 min."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def digest(digest: str | None) -> str:
+    """The start of a sha256, all of it in the hint."""
+    if not digest:
+        return UNKNOWN
+    return Markup('<code title="{}">{}</code>').format(digest, digest[:10])
+
+
+def bar(share: float) -> str:
+    """A share as a percentage on a bar of that length."""
+    return Markup('<span class="bar" style="--share: {:.1f}%">{:.0f}%</span>').format(
+        100 * share, 100 * share
+    )

@@ -1,0 +1,410 @@
+"""Training: from buckets of positions to the next checkpoint."""
+
+import csv
+import io
+import json
+import math
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+import hexlib
+from hexlib import files, logs, signals
+from hexlib.errors import BadInput
+from hexlib.nn.batches import Batch, Bucket, make_batch, open_source
+from hexlib.nn.checkpoint import Checkpoint, load, load_checkpoint, save, save_checkpoint
+from hexlib.nn.device import Device, choose
+from hexlib.nn.model import HexNet
+from hexlib.settings import Inference, Train, Window, window_rows
+
+LOG_POINTS = 10  # rows of metrics.csv a generation, at most
+SAVE_SECONDS = 30.0
+VALIDATION_ROWS = 8192  # at most: more would not make the figures better than the next generation's
+METRICS = (
+    "step",
+    "samples",
+    "learning_rate",
+    "loss",
+    "policy_loss",
+    "value_loss",
+    "policy_top1",
+    "value_accuracy",
+    "gradient_norm",
+    "validation_loss",
+    "validation_policy_loss",
+    "validation_value_loss",
+    "validation_policy_top1",
+    "validation_value_accuracy",
+)
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Learning rates of one generation: linear from start to end, after a linear warm-up."""
+
+    start: float
+    end: float
+    warmup_steps: int  # 0 where the optimiser goes on from the generation before
+    steps: int
+
+    def at(self, step: int) -> float:
+        """The learning rate of a step, from 0."""
+        rate = self.start + (self.end - self.start) * step / max(1, self.steps)
+        return rate * min(1.0, (step + 1) / self.warmup_steps) if self.warmup_steps else rate
+
+
+def losses(network: HexNet, batch: Batch, value_mix: float) -> dict[str, Tensor]:
+    """Losses and accuracies of a batch, scalars; `loss` is the one to minimise.
+
+    Policy: cross-entropy against the target, over the positions that have one. Value: binary
+    cross-entropy against the outcome mixed with the search's root value, where there is one.
+    """
+    logits, value = network(batch.planes)
+    logits = logits.float().masked_fill(batch.occupied, -1e9)
+    value = value.float()
+    has_policy = batch.policy.sum(1) > 0
+    log_policy = functional.log_softmax(logits, 1)
+    entropy = -(batch.policy * log_policy).sum(1)
+    positions = has_policy.sum().clamp(min=1)
+    outcome = (batch.value + 1) / 2
+    searched = (batch.root_value + 1) / 2
+    mixed = torch.where(searched.isnan(), outcome, torch.lerp(outcome, searched, value_mix))
+    policy_loss = entropy.sum() / positions
+    value_loss = functional.binary_cross_entropy_with_logits(value, mixed)
+    right = (logits.argmax(1) == batch.policy.argmax(1)) & has_policy
+    return {
+        "loss": policy_loss + value_loss,
+        "policy_loss": policy_loss,
+        "value_loss": value_loss,
+        "policy_top1": right.sum() / positions,
+        "value_accuracy": ((value > 0) == (batch.value > 0)).float().mean(),
+    }
+
+
+class Sums:
+    """Running sums of a step's figures, kept on the device so that a step never waits for them."""
+
+    def __init__(self, total: dict[str, Tensor] | None = None, count: int = 0):
+        self.total = total or {}
+        self.count = count
+
+    def add(self, figures: dict[str, Tensor]) -> None:
+        """Add scalars [] by name."""
+        for name, figure in figures.items():
+            self.total[name] = self.total[name] + figure if self.count else figure
+        self.count += 1
+
+    def means(self) -> dict[str, float]:
+        """The mean of each figure."""
+        return {name: total.item() / self.count for name, total in self.total.items()}
+
+
+class Trainer:
+    """A network, its optimiser and its moving average, which can be saved between any two steps."""
+
+    def __init__(self, network: HexNet, settings: Train, device: Device):
+        self.settings = settings
+        self.device = device
+        self.network = network.to(device.device, memory_format=torch.channels_last).train()
+        self.average = HexNet(network.settings).to(device.device)
+        self.average.load_state_dict(network.state_dict())
+        self.average.eval()
+        decayed = [p for p in self.network.parameters() if p.ndim > 1]
+        plain = [p for p in self.network.parameters() if p.ndim <= 1]
+        self.optimiser = torch.optim.AdamW(
+            [
+                {"params": decayed, "weight_decay": settings.weight_decay},
+                {"params": plain, "weight_decay": 0.0},  # biases and norms are not to shrink
+            ],
+            fused=True,
+        )
+
+    def state(self) -> dict[str, Any]:
+        """All that a later step depends on."""
+        return {
+            "weights": self.network.state_dict(),
+            "average": self.average.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a `state`."""
+        self.network.load_state_dict(state["weights"])
+        self.average.load_state_dict(state["average"])
+        self.optimiser.load_state_dict(state["optimiser"])
+
+    def step(self, batch: Batch, learning_rate: float) -> dict[str, Tensor]:
+        """One step of the optimiser; returns the batch's figures before it."""
+        for group in self.optimiser.param_groups:
+            group["lr"] = learning_rate
+        with self._autocast():
+            figures = losses(self.network, batch, self.settings.value_mix)
+        self.optimiser.zero_grad(set_to_none=True)
+        figures["loss"].backward()
+        figures["gradient_norm"] = torch.nn.utils.clip_grad_norm_(
+            self.network.parameters(), self.settings.gradient_clip
+        )
+        self.optimiser.step()
+        self._follow()
+        return {name: figure.detach() for name, figure in figures.items()}
+
+    def _follow(self) -> None:
+        """Move the average towards the weights."""
+        ours, theirs = self.average.state_dict(), self.network.state_dict()
+        floats = [name for name, tensor in ours.items() if tensor.is_floating_point()]
+        torch._foreach_lerp_(
+            [ours[name] for name in floats],
+            [theirs[name] for name in floats],
+            1 - self.settings.moving_average,
+        )
+
+    def _autocast(self) -> torch.autocast:
+        precision = self.device.precision
+        return torch.autocast(
+            self.device.device.type, precision, enabled=precision != torch.float32
+        )
+
+    @torch.no_grad()
+    def validate(self, batches: list[Batch]) -> dict[str, float]:
+        """Figures of the moving average over batches that are never trained on."""
+        sums: dict[str, float] = {}
+        for batch in batches:
+            with self._autocast():
+                figures = losses(self.average, batch, self.settings.value_mix)
+            for name, figure in figures.items():
+                sums[name] = sums.get(name, 0.0) + figure.item() * len(batch.value)
+        rows = sum(len(batch.value) for batch in batches)
+        return {f"validation_{name}": total / rows for name, total in sums.items()}
+
+
+def sampling_order(rows: int, samples: int, seed: int, generation: int) -> np.ndarray:
+    """Which row each sample is, uint32 [samples]: whole passes, each in a new order, to the end."""
+    random = np.random.Generator(np.random.Philox(key=[seed, generation]))
+    passes = [random.permutation(rows).astype(np.uint32) for _ in range(-(-samples // rows))]
+    return np.concatenate(passes)[:samples]
+
+
+def open_window(
+    sources: list[Path], validation_fraction: float, window: Window, made: int
+) -> list[Bucket]:
+    """The newest whole buckets, newest first, that together have the rows of the window.
+
+    `sources` are folders of buckets, oldest first; `made` is the number of rows made in the run.
+    """
+    wanted, rows = window_rows(window, made), 0
+    chosen: list[Bucket] = []
+    for source in reversed(sources):
+        for bucket in open_source(source, validation_fraction):
+            if rows >= wanted:
+                return chosen
+            chosen.append(bucket)
+            rows += len(bucket.training)
+    return chosen
+
+
+def _validation_batches(buckets: list[Bucket], settings: Train, device: Device) -> list[Batch]:
+    """Up to VALIDATION_ROWS held-out positions of the newest buckets, not turned."""
+    bucket_of = np.repeat(np.arange(len(buckets)), [len(b.validation) for b in buckets])
+    rows = np.concatenate([b.validation for b in buckets])
+    return [
+        make_batch(
+            buckets,
+            bucket_of[start : start + settings.batch_size],
+            part := rows[start : start + settings.batch_size],
+            np.zeros(len(part), bool),
+            device,
+        )
+        for start in range(0, min(len(rows), VALIDATION_ROWS), settings.batch_size)
+    ]
+
+
+def _drawn(buckets: list[Bucket]) -> list[dict[str, Any]]:
+    """The rows that came from each generation's folder, for the lineage."""
+    rows: dict[str, int] = {}
+    for bucket in buckets:
+        # results/RUN/gen_003/shuffle/bucket_0001.npz
+        name = bucket.path.resolve().parent.parent.name
+        rows[name] = rows.get(name, 0) + len(bucket.training)
+    return [{"name": name, "rows": count} for name, count in rows.items()]
+
+
+def _write_metrics(path: Path, metrics: list[dict[str, float]]) -> None:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, METRICS, lineterminator="\n")
+    writer.writeheader()
+    for row in metrics:
+        writer.writerow({k: v if isinstance(v, int) else f"{v:.6g}" for k, v in row.items()})
+    files.write_text(path, text.getvalue())
+
+
+def _resume(path: Path, identity: dict[str, Any]) -> dict[str, Any] | None:
+    """The saved state of an interrupted training, if there is one; BadInput if it was another."""
+    if not path.exists():
+        return None
+    state = load(path, "training progress")
+    before = json.loads(state["identity"])
+    changed = [
+        f"{key} (was {before.get(key)!r}, is {value!r})"
+        for key, value in identity.items()
+        if before.get(key) != value
+    ]
+    if changed:
+        raise BadInput(
+            f"{path}: an interrupted training had another {', '.join(changed)}; set it back to go"
+            " on, or remove the file to train anew"
+        )
+    return state
+
+
+def run(
+    sources: list[Path],
+    checkpoint: Path,
+    output_dir: Path,
+    settings: Train,
+    window: Window,
+    inference: Inference,
+    *,
+    state: Path | None,
+    generation: int,
+    seed: int,
+    progress_dir: Path,
+) -> None:
+    """Train on the window over `sources` (folders of buckets, oldest first, the last one new).
+
+    Writes checkpoint.pt (the moving average), state.pt (weights and optimiser, for the generation
+    after), metrics.csv and lineage.json into `output_dir`. `state` is the state.pt of the
+    generation before, which the optimiser goes on from. An interrupted training goes on from
+    `progress_dir`. Raises BadInput for sources or checkpoints that do not fit, Interrupted after a
+    signal.
+    """
+    start = load_checkpoint(checkpoint)
+    device = choose(inference)
+    new = open_source(sources[-1], settings.validation_fraction)
+    new_rows = sum(len(bucket.training) for bucket in new)
+    board_size = new[0].positions.board_size
+    made = int(start.lineage.get("rows_made", 0)) + new_rows
+    window_buckets = open_window(sources, settings.validation_fraction, window, made)
+    sizes = np.array([len(bucket.training) for bucket in window_buckets])
+    first_row = np.concatenate([[0], np.cumsum(sizes)])
+    rows = int(first_row[-1])
+    row_in_bucket = np.concatenate([bucket.training for bucket in window_buckets])
+    if rows == 0:
+        raise BadInput(
+            f"{sources[-1]}: no position to train on; make more games, or lower"
+            " train.validation_fraction"
+        )
+    samples = int(min(settings.reuse * new_rows, settings.max_samples))
+    steps = max(1, math.ceil(samples / settings.batch_size))
+    order = sampling_order(rows, steps * settings.batch_size, seed, generation)
+
+    trainer = Trainer(start.network, settings, device)
+    if state is not None:
+        trainer.restore(load(state, "training state"))
+    schedule = Schedule(
+        settings.learning_rate,
+        settings.final_learning_rate,
+        0 if state is not None else settings.warmup_steps,
+        steps,
+    )
+    identity = {
+        "checkpoint": files.sha256(checkpoint),
+        "generation": generation,
+        "seed": seed,
+        "steps": steps,
+        "rows": rows,
+        **settings.model_dump(),
+    }
+    name = f"train, generation {generation}"
+    logs.detail("settings: %s", identity)
+    logs.log.info(
+        f"{name}: {new_rows:,} new positions, {rows:,} in the window of {made:,} made,"
+        f" {steps:,} steps of {settings.batch_size}, on {device}"
+    )
+    progress_file = progress_dir / "train.pt"
+    first, metrics, sums = 0, [], Sums()
+    resumed = _resume(progress_file, identity)
+    if resumed is not None:
+        trainer.restore(resumed)
+        first, metrics = resumed["step"], json.loads(resumed["metrics"])
+        sums = Sums(resumed["sums"], resumed["summed"])
+        logs.log.info(f"{name}: goes on at step {first:,}")
+    progress = logs.Progress(
+        name, "samples", steps * settings.batch_size, first * settings.batch_size
+    )
+    saved = time.monotonic()
+
+    def save_progress(step: int) -> None:
+        content = {"identity": json.dumps(identity), "metrics": json.dumps(metrics), "step": step}
+        running = {"sums": sums.total, "summed": sums.count}
+        save(progress_file, "training progress", {**content, **running, **trainer.state()})
+
+    validation = _validation_batches(window_buckets, settings, device)
+    for step in range(first, steps):
+        picked = order[step * settings.batch_size : (step + 1) * settings.batch_size]
+        bucket_of = np.searchsorted(first_row, picked, side="right") - 1
+        random = np.random.Generator(np.random.Philox(key=[seed, generation], counter=step))
+        turn = random.random(len(picked)) < 0.5
+        batch = make_batch(window_buckets, bucket_of, row_in_bucket[picked], turn, device)
+        sums.add(trainer.step(batch, schedule.at(step)))
+        done = (step + 1) * settings.batch_size
+        if (step + 1) * LOG_POINTS // steps > step * LOG_POINTS // steps:
+            metrics.append(
+                {"step": step + 1, "samples": done, "learning_rate": schedule.at(step)}
+                | sums.means()
+            )
+            sums = Sums()
+            if not math.isfinite(metrics[-1]["loss"]):
+                raise RuntimeError(f"{name}: the loss is not finite at step {step + 1}")
+        progress.update(done, f"loss {metrics[-1]['loss']:.3f}" if metrics else "")
+        if signals.asked():
+            save_progress(step + 1)
+            signals.stop_if_asked(
+                f"{name}: stopped, progress is saved at step {step + 1:,} of {steps:,};"
+                " run the same command to go on"
+            )
+        if time.monotonic() - saved > SAVE_SECONDS:
+            save_progress(step + 1)
+            saved = time.monotonic()
+    if validation:
+        metrics[-1] |= trainer.validate(validation)
+    held_out = metrics[-1].get("validation_value_accuracy", math.nan)
+    progress.finish(
+        steps * settings.batch_size,
+        f"loss {metrics[-1]['loss']:.3f}, validation value accuracy {held_out:.1%}",
+    )
+    lineage = {
+        "kind": "lineage",
+        "schema": files.SCHEMA,
+        "generation": generation,
+        "board_size": board_size,
+        "parent": files.sha256(checkpoint),
+        "rows_made": made,
+        "rows_window": rows,
+        "samples": steps * settings.batch_size,
+        "sources": _drawn(window_buckets),
+        "settings": settings.model_dump(),
+        "seed": seed,
+        "device": f"{device.device.type} {str(device.precision).removeprefix('torch.')}",
+        "versions": {
+            "hexlib": hexlib.__version__,
+            "torch": str(torch.__version__),  # a subclass of str, which is no plain value
+            "numpy": np.__version__,
+        },
+    }
+    sizes_trained = list(dict.fromkeys([*start.board_sizes, board_size]))
+    _write_metrics(output_dir / "metrics.csv", metrics)
+    save(output_dir / "state.pt", "training state", trainer.state())
+    save_checkpoint(
+        output_dir / "checkpoint.pt", Checkpoint(trainer.average, sizes_trained, lineage)
+    )
+    files.write_json(
+        output_dir / "lineage.json",
+        {**lineage, "checkpoint": files.sha256(output_dir / "checkpoint.pt")},
+    )
+    progress_file.unlink(missing_ok=True)

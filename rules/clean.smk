@@ -1,0 +1,39 @@
+"""One set of valid, different games, in chunks of equal size."""
+
+
+rule clean:
+    input:
+        unpack(games_to_clean),
+    output:
+        games=expand(product("clean/chunk_{chunk}.trmph"), chunk=CHUNKS, allow_missing=True),
+        search=expand(product("clean/chunk_{chunk}.search.npz"), chunk=CHUNKS, allow_missing=True),
+        summary=product("clean/summary.json"),
+        rejected=product("clean/rejected.tsv"),
+    log:
+        log_of("clean/clean"),
+    benchmark:
+        benchmark_of("clean/clean")
+    wildcard_constraints:
+        gen=NEWEST,
+    priority: 1
+    conda:
+        "../envs/hexlib.yaml"
+    threads: 1
+    resources:
+        mem_mb=megabytes(POSITIONS, 300),
+        runtime=120,
+        gpu=0,
+    params:
+        given=lambda wildcards, input: CONFIG.selfplay.existing or input.games,
+        folder=folder_of_output,
+        flags=f"--chunks {len(CHUNKS)} {BOARD} {options(CONFIG.clean, {'chunk_size'})}",
+        code=code_version("hexlib.stages.clean"),
+    message:
+        "Generation {wildcards.gen}, clean: {GAMES} games"
+    shell:
+        "hexlib clean {params.given:q} --output-dir {params.folder:q} {params.flags} --log {log:q}"
+
+
+use rule clean as clean_past with:
+    wildcard_constraints:
+        gen=PAST,

@@ -1,0 +1,250 @@
+"""The checked settings, the names of all files, and what the rules of several stages share."""
+
+import os
+import shlex
+import shutil
+import sys
+from math import ceil
+from pathlib import Path
+
+import yaml
+
+from hexlib import files, settings, sources
+from hexlib.code import PACKAGE, code_version
+from hexlib.errors import BadInput
+from hexlib.settings import options
+from hexlib.summary import summary
+
+
+def read_settings():
+    """The checked settings, with the files of games that somebody else made and their records."""
+    origins = [
+        "config/config.yaml",
+        *map(os.path.relpath, workflow.config_settings.configfiles),
+    ]
+    if workflow.config_settings.config:
+        origins.append("--config")
+    checked = settings.validate(config, *origins)
+    existing = sources.game_files(checked.selfplay.existing)
+    games = sources.count_records(existing) if existing else checked.selfplay.games
+    return checked, existing, games
+
+
+def stop(error):
+    """End before any job, with the one line that says why."""
+    print(error, file=sys.stderr)
+    sys.exit(error.exit_code)
+
+
+try:
+    CONFIG, EXISTING, GAMES = read_settings()
+except BadInput as error:
+    stop(error)
+
+
+# Numbers: generations have three digits; shards, chunks and buckets four.
+
+FIRST = CONFIG.generations.first
+LAST = CONFIG.generations.count - 1
+SHARDS = [f"{shard:04d}" for shard in range(CONFIG.selfplay.shards)]
+CHUNKS = [f"{chunk:04d}" for chunk in range(max(1, ceil(GAMES / CONFIG.clean.chunk_size)))]
+BUCKETS = [f"{bucket:04d}" for bucket in range(CONFIG.shuffle.buckets)]
+
+# The last generation's jobs and those of the ones before have rules of different names, so that
+# `--until shuffle` stops before the last training and yet goes through all the others.
+NEWEST = f"{LAST:03d}"
+PAST = "|".join(f"{gen:03d}" for gen in range(FIRST, LAST)) or "(?!)"
+MADE = "|".join(f"{gen:03d}" for gen in range(FIRST, LAST + 1))
+
+
+wildcard_constraints:
+    gen=r"\d{3}",
+    shard=r"\d{4}",
+    chunk=r"\d{4}",
+    bucket=r"\d{4}",
+
+
+# Paths: `gen` is a number, or left out for a pattern that fits any generation.
+
+RUN = (Path(CONFIG.results_dir) / CONFIG.run).as_posix()
+
+
+def folder(gen):
+    return "gen_{gen}" if gen is None else f"gen_{gen:03d}"
+
+
+def product(path, gen=None):
+    return f"{RUN}/{folder(gen)}/{path}"
+
+
+def progress_of(path, gen=None):
+    return f"{RUN}/.progress/{folder(gen)}/{path}"
+
+
+def log_of(path, gen=None):
+    return f"logs/{CONFIG.run}/{folder(gen)}/{path}.log"
+
+
+def benchmark_of(path, gen=None):
+    return f"{RUN}/benchmarks/{folder(gen)}/{path}.tsv"
+
+
+def intermediate(path):
+    """Mark a product that is dropped once what follows from it is made."""
+    return path if CONFIG.keep_intermediate else temp(path)
+
+
+def in_all_generations(path):
+    """A product of each generation: those to be made, and those of earlier ones that are there."""
+    paths = {gen: product(path, gen) for gen in range(LAST + 1)}
+    return [path for gen, path in paths.items() if gen >= FIRST or Path(path).is_file()]
+
+
+def folder_of_output(wildcards, output):
+    return str(Path(output[0]).parent)
+
+
+def generation_of(wildcards):
+    """The generation of a job; a rule that makes nothing but the last has no wildcard for it."""
+    return int(wildcards.get("gen", LAST))
+
+
+def starting_checkpoint(wildcards):
+    """The checkpoint that a generation plays with and trains further."""
+    gen = generation_of(wildcards)
+    if gen > 0:
+        return product("train/checkpoint.pt", gen - 1)
+    return CONFIG.initial_checkpoint or rules.initial.output.checkpoint
+
+
+def window_of(gen):
+    """Generations that one generation trains on, itself included, oldest first."""
+    return list(range(max(0, gen + 1 - CONFIG.window.generations), gen + 1))
+
+
+def plain_files():
+    """Files that are not made here but that the settings ask for, each with the key that does."""
+    if CONFIG.initial_checkpoint:
+        yield CONFIG.initial_checkpoint, "initial_checkpoint"
+    if CONFIG.evaluate.positions not in ("auto", "none"):
+        yield CONFIG.evaluate.positions, "evaluate.positions"
+    if FIRST > 0:
+        yield product("train/checkpoint.pt", FIRST - 1), "generations.first"
+        yield product("train/state.pt", FIRST - 1), "generations.first"
+        for gen in window_of(FIRST)[:-1]:
+            yield product("shuffle/summary.json", gen), "generations.first"
+
+
+for path, key in plain_files():
+    if not Path(path).is_file():
+        stop(BadInput(f"{path}: no such file, and {key} needs it; put it there or change {key}"))
+
+
+# Settings as options of the commands. They are parameters of the rules: what changes there is made
+# again. What does not alter a product is handed over as a resource instead, which no one compares.
+
+SEED = f"--seed {CONFIG.seed}"
+BOARD = f"--board-size {CONFIG.board_size}"
+INFERENCE = options(CONFIG.inference)
+
+
+# What jobs need. Memory is an upper estimate, from the most positions a generation can have.
+
+POSITIONS = GAMES * CONFIG.board_size**2
+DEVICE = CONFIG.inference.device
+GPU = int(
+    DEVICE.startswith("cuda") or (DEVICE == "auto" and shutil.which("nvidia-smi") is not None)
+)
+
+
+def megabytes(positions, bytes_each):
+    return 1000 + positions * bytes_each // 10**6
+
+
+# What the jobs of a stage read, and the options that depend on their generation or shard.
+
+
+def first_game(wildcards, shard=None):
+    """Number of a shard's first game: games are numbered over all shards of a generation."""
+    shard = int(wildcards.shard) if shard is None else shard
+    return shard * CONFIG.selfplay.games // CONFIG.selfplay.shards
+
+
+def games_of_shard(wildcards):
+    return first_game(wildcards, int(wildcards.shard) + 1) - first_game(wildcards)
+
+
+def games_to_clean(wildcards):
+    """Files of games, each with the search statistics that lie beside it."""
+    if EXISTING:
+        beside = [path.with_name(f"{path.name.split('.trmph')[0]}.search.npz") for path in EXISTING]
+        return {
+            "games": EXISTING,
+            "search": [path for path in beside if path.is_file()],
+        }
+    shards = expand(product("selfplay/shard_{shard}"), shard=SHARDS, gen=wildcards.gen)
+    return {
+        "games": [f"{shard}.trmph" for shard in shards],
+        "search": [f"{shard}.search.npz" for shard in shards],
+    }
+
+
+def buckets_of(gen):
+    """A generation's buckets: as many as the settings say, or as one that is not made again has."""
+    if gen < FIRST:
+        return sorted(map(str, Path(product("shuffle", gen)).glob("bucket_*.npz")))
+    return [product(f"shuffle/bucket_{bucket}.npz", gen) for bucket in BUCKETS]
+
+
+def training_inputs(wildcards):
+    """The weights to go on from, with the optimiser's state after generation 0, and the rows."""
+    gen = generation_of(wildcards)
+    inputs = {
+        "checkpoint": starting_checkpoint(wildcards),
+        "summaries": [product("shuffle/summary.json", g) for g in window_of(gen)],
+        "buckets": [bucket for g in window_of(gen) for bucket in buckets_of(g)],
+    }
+    if gen > 0:
+        inputs["state"] = product("train/state.pt", gen - 1)
+    return inputs
+
+
+def training_start(wildcards, input):
+    """Options that name the weights and the state to go on from."""
+    state = ["--state", input.state] if "state" in input.keys() else []
+    return shlex.join(["--checkpoint", input.checkpoint, *state])
+
+
+def learning_rates(wildcards):
+    start, end = CONFIG.learning_rates(generation_of(wildcards))
+    return f"--learning-rate {start} --final-learning-rate {end}"
+
+
+def training_sources(wildcards):
+    return [product("shuffle", gen) for gen in window_of(generation_of(wildcards))]
+
+
+def training_products(gen=None):
+    """The files that a training makes, by the names that the rules use."""
+    return {
+        "checkpoint": product("train/checkpoint.pt", gen),
+        "state": product("train/state.pt", gen),
+        "metrics": product("train/metrics.csv", gen),
+        "lineage": product("train/lineage.json", gen),
+    }
+
+
+# Before and after all jobs.
+
+
+def write_settings():
+    """Write the settings as they are in force, defaults filled in, beside the results."""
+    text = yaml.safe_dump(CONFIG.model_dump(), sort_keys=False, allow_unicode=True)
+    files.write_text(f"{RUN}/config.yaml", text)
+
+
+def say_what_was_made():
+    try:
+        print(summary(RUN), file=sys.stderr)
+    except BadInput as error:
+        print(error, file=sys.stderr)

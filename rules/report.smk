@@ -1,0 +1,29 @@
+"""One page that shows how the run went."""
+
+
+rule report:
+    input:
+        ladder=rules.evaluate.output.ladder,
+        solved=rules.evaluate.input.solved,
+        metrics=in_all_generations("train/metrics.csv"),
+        summaries=in_all_generations("clean/summary.json"),
+    output:
+        page=f"{RUN}/report/index.html",
+    log:
+        f"logs/{CONFIG.run}/report.log",
+    benchmark:
+        f"{RUN}/benchmarks/report.tsv"
+    conda:
+        "../envs/hexlib.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=30,
+        gpu=0,
+    params:
+        run=lambda wildcards, output: str(Path(output.page).parents[1]),
+        code=code_version("hexlib.stages.report"),
+    message:
+        "Report"
+    shell:
+        "hexlib report {params.run:q} --output {output.page:q} --log {log:q}"

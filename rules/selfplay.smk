@@ -1,0 +1,78 @@
+"""Games by the newest network against itself, and the network that the first of them need."""
+
+UNTRACKED = {
+    "games",
+    "shards",
+    "batch_size",
+    "cache_size",
+    "existing",
+    "accept_partial",
+}
+
+
+rule initial:
+    output:
+        checkpoint=f"{RUN}/initial.pt",
+    log:
+        f"logs/{CONFIG.run}/initial.log",
+    benchmark:
+        f"{RUN}/benchmarks/initial.tsv"
+    conda:
+        "../envs/hexlib.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+        gpu=0,
+    params:
+        flags=f"{BOARD} {options(CONFIG.net)} {SEED}",
+        code=code_version("hexlib.nn.checkpoint"),
+    message:
+        "A first checkpoint, of random weights"
+    shell:
+        "hexlib init --output {output.checkpoint:q} {params.flags} --log {log:q}"
+
+
+rule selfplay:
+    input:
+        checkpoint=starting_checkpoint,
+    output:
+        games=product("selfplay/shard_{shard}.trmph"),
+        search=product("selfplay/shard_{shard}.search.npz"),
+    log:
+        log_of("selfplay/shard_{shard}"),
+    benchmark:
+        benchmark_of("selfplay/shard_{shard}")
+    wildcard_constraints:
+        gen=NEWEST,
+    priority: 1
+    conda:
+        "../envs/hexlib.yaml"
+    threads: 1
+    resources:
+        mem_mb=megabytes(CONFIG.selfplay.batch_size * CONFIG.board_size**4, 12),
+        runtime=1440,
+        gpu=GPU,
+        batch_size=CONFIG.selfplay.batch_size,
+        cache_size=CONFIG.selfplay.cache_size,
+        partial=("--accept-partial" if CONFIG.selfplay.accept_partial else "--no-accept-partial"),
+    params:
+        games=games_of_shard,
+        first_game=first_game,
+        generation=generation_of,
+        flags=f"{BOARD} {SEED} {options(CONFIG.selfplay, UNTRACKED)} {INFERENCE}",
+        progress=progress_of("selfplay/shard_{shard}"),
+        code=code_version("hexlib.stages.selfplay"),
+    message:
+        "Generation {wildcards.gen}, self-play: {params.games} games of shard {wildcards.shard}"
+    shell:
+        "hexlib selfplay --checkpoint {input.checkpoint:q} --output {output.games:q}"
+        " --games {params.games} --first-game {params.first_game}"
+        " --generation {params.generation} {params.flags} {resources.partial}"
+        " --batch-size {resources.batch_size} --cache-size {resources.cache_size}"
+        " --progress-dir {params.progress:q} --log {log:q}"
+
+
+use rule selfplay as selfplay_past with:
+    wildcard_constraints:
+        gen=PAST,

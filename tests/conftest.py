@@ -1,0 +1,95 @@
+"""What the tests of the workflow share: a project folder of its own in which Snakemake runs."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[1]
+PARTS = ("Snakefile", "rules", "config", "profiles", "envs", "hexlib")
+TINY = "tests/config/tiny.yaml"
+
+
+class Project:
+    """A copy of the workflow in a folder, to run Snakemake in as a user would."""
+
+    def __init__(self, folder: Path, stand_in: bool):
+        """With `stand_in`, the command `hexlib` only makes the files that it should make."""
+        self.folder = folder
+        self.stand_in = stand_in
+
+    def snakemake(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run `snakemake` with its output, both streams in one, captured."""
+        search = [str(Path(sys.executable).parent), os.environ["PATH"]]
+        if self.stand_in:
+            search.insert(0, str(REPOSITORY / "tests/stand_in"))
+        return subprocess.run(
+            [sys.executable, "-m", "snakemake", *arguments],
+            cwd=self.folder,
+            env={
+                **os.environ,
+                "PATH": os.pathsep.join(search),
+                "PYTHONPATH": str(self.folder),
+                "PYTHONDONTWRITEBYTECODE": "1",
+            },
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=300,
+        )
+
+    def run(self, *arguments: str) -> str:
+        """The output of a run that must succeed."""
+        result = self.snakemake("--cores", "2", *arguments)
+        assert result.returncode == 0, result.stdout
+        return result.stdout
+
+    def plan(self, *arguments: str) -> dict[str, int]:
+        """How many jobs of each rule a dry run lists."""
+        result = self.snakemake("--dry-run", *arguments)
+        assert result.returncode == 0, result.stdout
+        table = result.stdout.partition("Job stats:")[2].partition("total")[0]
+        jobs = {name: int(count) for name, count in re.findall(r"^(\w+) +(\d+)$", table, re.M)}
+        assert jobs or "Nothing to be done" in result.stdout, result.stdout
+        return jobs
+
+    def write(self, path: str, text: str) -> str:
+        """Write a file in the folder and return its path."""
+        (self.folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (self.folder / path).write_text(text)
+        return path
+
+    def copy(self, folder: Path) -> "Project":
+        """The same project, results included, in another folder."""
+        shutil.copytree(self.folder, folder, symlinks=True)
+        return Project(folder, self.stand_in)
+
+    def files(self, under: str = ".") -> set[str]:
+        """Paths of all files in a folder of the project, relative to the project."""
+        found = (self.folder / under).rglob("*")
+        return {path.relative_to(self.folder).as_posix() for path in found if path.is_file()}
+
+
+@pytest.fixture(scope="session")
+def new_project(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Project]:
+    """Make a project without results; `stand_in=False` runs the real commands."""
+
+    def make(stand_in: bool = True) -> Project:
+        folder = tmp_path_factory.mktemp("project")
+        for part in PARTS:
+            source = REPOSITORY / part
+            if source.is_dir():
+                ignore = shutil.ignore_patterns("__pycache__")
+                shutil.copytree(source, folder / part, ignore=ignore)
+            else:
+                shutil.copy(source, folder / part)
+        (folder / "tests").mkdir()
+        shutil.copytree(REPOSITORY / "tests/config", folder / "tests/config")
+        return Project(folder, stand_in)
+
+    return make

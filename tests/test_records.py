@@ -1,0 +1,343 @@
+"""The reader of `.trmph` against an obvious twin, what it calls wrong, and the npz of large arrays."""
+
+import gzip
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from synthetic import made_up_search, random_games
+
+from hexlib import files, npz
+from hexlib.errors import BadInput
+from hexlib.game import board, records, trmph
+from hexlib.game.board import BLUE, RED
+from hexlib.game.notation import cell_index, trmph_line
+from hexlib.game.symmetry import reflection, rotation
+
+QUICK = settings(max_examples=150, deadline=None)
+
+
+def read(path, n=5):
+    """Every record: (line, reason or None, moves, winner)."""
+    found = []
+    for block in records.read_games(path, n):
+        games = iter(block.games)
+        for r in range(len(block)):
+            if block.problems[r]:
+                found.append((int(block.lines[r]), block.reason(r), None, None))
+            else:
+                moves, winner = next(games)
+                found.append((int(block.lines[r]), None, moves.tolist(), winner))
+    return found
+
+
+def read_text(tmp_path, text: bytes, n=5):
+    (tmp_path / "x.trmph").write_bytes(text)
+    return read(tmp_path / "x.trmph", n)
+
+
+def slow_read(text: bytes, n: int):
+    """The same by regular expressions, a line at a time."""
+    found = []
+    for number, raw in enumerate(text.decode("latin-1").split("\n"), 1):
+        line = raw.strip(" \t\r")
+        if not line or re.match(r"#([ \t\r]|$)", line):
+            continue
+        found.append((number, *slow_record(line, n)))
+    return found
+
+
+def slow_record(line: str, n: int):
+    head = re.match(r"(?:[^\s#\x00-\x20]*/[^\s#\x00-\x20]*)?#(\d{1,3}),", line, re.ASCII)
+    if not head:
+        return "not a record", None, None
+    if int(head[1]) != n:
+        return "another board size", None, None
+    rest, moves = line[head.end() :], []
+    while re.match(r"[a-zA-Z]", rest):
+        move = re.match(r"[a-zA-Z](\d{1,2})", rest, re.ASCII)
+        if not move:
+            return "unreadable move", None, None
+        try:
+            if move[1].startswith("0"):
+                raise ValueError
+            moves.append(cell_index(move[0].lower(), n))
+        except ValueError:
+            return "move off the board", None, None
+        rest = rest[move.end() :]
+    if rest and rest[0] not in " \t\r":
+        return "unreadable move", None, None
+    if not moves:
+        return "no moves", None, None
+    rest = rest.strip(" \t\r")
+    if not rest or rest[0] == "#":
+        return "no winner", None, None
+    word = re.match(r"[b1r2](?=[ \t\r]|$)", rest)
+    if not word:
+        return "unknown winner", None, None
+    rest = rest[1:].strip(" \t\r")
+    if rest and not re.match(r"#([ \t\r]|$)", rest):
+        return "text after the winner", None, None
+    winner = BLUE if word[0] in "b1" else RED
+    if len(moves) > 1 and moves[0] == moves[1]:
+        mirror = reflection(n).tolist()
+        return None, [mirror[move] for move in moves[1:]], BLUE + RED - winner
+    return None, moves, winner
+
+
+PIECES = st.sampled_from(
+    "#5, #13, #5 a1 b2 c3 e5 a9 f1 a0 a10 A1 a b r 1 2 # // http://x/ \t \r \n é 0".split(" ")
+    + [" ", "\n", "\n\n", "#5,a1b2 b\n", "#5,a1a1c2 2\r\n", " # note\n", "# comment\n", "\x00"]
+)
+
+
+@QUICK
+@given(st.lists(PIECES, max_size=40).map("".join), st.sampled_from([7, 64, 1 << 22]))
+def test_reader_agrees_with_its_twin(tmp_path_factory, text, block):
+    path = tmp_path_factory.mktemp("twin") / "x.trmph"
+    path.write_bytes(text.encode())
+    longest = max((len(line) for line in text.encode().split(b"\n")), default=0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trmph, "BLOCK", block)
+        patch.setattr(trmph, "LONGEST", 1 << 16)
+        assert read(path) == slow_read(text.encode(), 5) or longest > 1 << 16
+
+
+@QUICK
+@given(st.binary(max_size=300))
+def test_any_bytes_are_read(tmp_path_factory, data):
+    path = tmp_path_factory.mktemp("bytes") / "x.trmph"
+    path.write_bytes(b"#5,a1b2 b\n" + data)
+    for block in records.read_games(path, 5):
+        assert all(block.text(r).isprintable() for r in range(len(block)))
+
+
+@pytest.mark.parametrize("n", [3, 5, 11, 13, 19])
+def test_what_is_written_is_read(tmp_path, n):
+    games = random_games(n, 50)
+    path = tmp_path / "games.trmph"
+    records.write_games(path, games, {"kind": "games", "made_by": "test"})
+    lines = path.read_text().splitlines()
+    assert lines[1:] == [trmph_line(n, moves, winner) for moves, winner in games]
+    assert [(m, w) for _, _, m, w in read(path, n)] == [(m.tolist(), w) for m, w in games]
+    assert records.read_meta(path) == {"kind": "games", "made_by": "test", "schema": files.SCHEMA}
+    assert trmph.board_size_of(path) == n
+
+
+def test_no_games_are_a_valid_file(tmp_path):
+    records.write_games(tmp_path / "x.trmph", random_games(5, 0), {"kind": "games"})
+    assert read(tmp_path / "x.trmph") == []
+    assert trmph.board_size_of(tmp_path / "x.trmph") is None
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"#5,a1b2c3 b",
+        b"https://trmph.com/hex/board#5,a1b2c3 b",
+        b"http://www.trmph.com/hex/board#5,a1b2c3 1",
+        b"#5,a1b2c3 b\r",
+        b"  #5,a1b2c3\tb  ",
+        b"#5,a1b2c3 b # played by ear # twice",
+        b"#5,a1b2c3 b #",
+        b"#5,A1B2C3 b",
+        b"\xef\xbb\xbf#5,a1b2c3 b",
+    ],
+)
+def test_every_variant(tmp_path, line):
+    record = (1, None, [0, 6, 12], BLUE)
+    assert read_text(tmp_path, line) == [record]  # without a final newline
+    assert read_text(tmp_path, line + b"\n# a comment\n\n#\n#5,e5a1 2\n") == [
+        record,
+        (5, None, [24, 0], RED),
+    ]
+
+
+def test_swap_is_resolved(tmp_path):
+    # Red takes over the stone on d1, blue goes on with c2: seen through the reflection, blue has
+    # opened on a4 and red answers b3.
+    found = read_text(tmp_path, b"#5,d1d1c2a5 r\n#5,d1c2d1 r\n")
+    assert found[0] == (1, None, [cell_index(name, 5) for name in ("a4", "b3", "e1")], BLUE)
+    assert found[1][2] == [3, 7, 3]  # only a second move can be a swap
+
+
+@pytest.mark.parametrize("n", [4, 7])
+def test_resolved_swap_is_the_same_game(tmp_path, n):
+    mirror = reflection(n)
+    for moves, winner in random_games(n, 20):
+        turned = mirror[moves]
+        line = trmph_line(n, [turned[0], *turned], BLUE + RED - winner)
+        assert read_text(tmp_path, line.encode(), n) == [(1, None, moves.tolist(), winner)]
+
+
+def test_gzip(tmp_path):
+    text = gzip.compress(b"#5,a1b2 b\n" * 3)
+    assert len(read_text(tmp_path, text)) == 3
+    with pytest.raises(BadInput, match=r"x\.trmph: cannot be read to its end"):
+        read_text(tmp_path, text[:-9])
+
+
+def test_missing_file(tmp_path):
+    with pytest.raises(BadInput, match="no such file"):
+        list(records.read_games(tmp_path / "none.trmph", 5))
+
+
+def test_a_line_longer_than_a_block_is_cut(tmp_path, monkeypatch):
+    monkeypatch.setattr(trmph, "BLOCK", 1000)
+    monkeypatch.setattr(trmph, "LONGEST", 100)
+    (tmp_path / "x.trmph").write_bytes(b"#5,a1b2 b\n" + b"x" * 50_000 + b"\n#5,b2a1 r\n")
+    assert [reason for _, reason, _, _ in read(tmp_path / "x.trmph")] == [None, "not a record", None]
+    assert max(len(data) for data in trmph.blocks(tmp_path / "x.trmph")) < 3000
+
+
+def test_hashes_merge_the_half_turn_alone():
+    games = random_games(5, 200)
+    turned = records.Games(5, rotation(5)[games.moves], games.offsets, games.winners)
+    mirrored = records.Games(5, reflection(5)[games.moves], games.offsets, games.winners)
+    merged = records.game_hashes(games, merge_symmetric=True)
+    assert (records.game_hashes(turned, True) == merged).all()
+    assert not (records.game_hashes(mirrored, True) == merged).any()
+    assert not (records.game_hashes(turned, False) == records.game_hashes(games, False)).any()
+    other = records.Games(5, games.moves, games.offsets, (3 - games.winners).astype(np.int8))
+    assert (records.game_hashes(other, True) == merged).all()
+
+
+def test_hashes_tell_games_apart():
+    n = 4
+    cells = np.arange(n * n)
+    pairs = [(a, b) for a in cells for b in cells if a != b]
+    moves = np.array([move for pair in pairs for move in pair], np.int16)
+    games = records.Games(n, moves, np.arange(0, len(moves) + 1, 2), np.ones(len(pairs), np.int8))
+    for column in range(2):
+        halves = records.game_hashes(games, False)[:, column]
+        assert len(np.unique(halves.astype(np.uint32))) == len(pairs)
+
+
+def test_search_statistics_return(tmp_path):
+    search = made_up_search(random_games(5, 10))
+    path = records.search_path(tmp_path / "shard_0000.trmph.gz")
+    assert path.name == "shard_0000.search.npz"
+    records.write_search(path, search, {"board_size": 5})
+    found, meta = records.read_search(path)
+    assert meta["board_size"] == 5
+    for name, array in vars(search).items():
+        np.testing.assert_array_equal(getattr(found, name), array)
+
+
+@pytest.mark.parametrize("name", records.SEARCH_DTYPES)
+def test_search_statistics_that_do_not_fit_are_refused(tmp_path, name):
+    arrays = dict(vars(made_up_search(random_games(5, 10))))
+    arrays[name] = arrays[name][:-1]
+    files.write_npz(tmp_path / "x.search.npz", arrays, {"kind": "search"})
+    with pytest.raises(BadInput, match=r"x\.search\.npz"):
+        records.read_search(tmp_path / "x.search.npz")
+
+
+def test_misfit_finds_the_first_wrong_game():
+    games = random_games(5, 10)
+    search = made_up_search(games)
+    assert records.misfit(games, search) == -1
+    # A policy entry in game 6, at its last move, for the cell of its first move.
+    move = games.offsets[7] - 1
+    counts = search.policy_count.copy()
+    counts[move] += 1
+    at = int(search.policy_count[:move].sum())
+    cells = np.insert(search.policy_cell, at, games.moves[games.offsets[6]])
+    probabilities = np.insert(search.policy_probability, at, np.float16(0.5))
+    bad = records.SearchStatistics(search.root_value, counts, cells, probabilities)
+    assert records.misfit(games, bad) == 6
+    for value, wrong in ((1, -1), (-1, -1), (np.nan, -1), (1.5, 2), (-np.inf, 2)):
+        values = search.root_value.copy()
+        values[games.offsets[2]] = value
+        changed = records.SearchStatistics(
+            values, search.policy_count, search.policy_cell, search.policy_probability
+        )
+        assert records.misfit(games, changed) == wrong
+
+
+# npz files written block by block and mapped.
+
+ARRAYS = {
+    "a": np.arange(35, dtype=np.uint8).reshape(7, 5),
+    "b": np.linspace(-1, 1, 11).astype(np.float16),
+    "none": np.zeros((0, 3), np.int64),
+}
+
+
+def write_in_blocks(path: Path, block: int):
+    layout = {name: (a.dtype, a.shape) for name, a in ARRAYS.items()}
+    with files.atomic(path) as handle:
+        writer = npz.Writer(handle, layout, {"kind": "thing", "x": 1})
+        for start in range(0, 11, block):
+            for name, array in ARRAYS.items():
+                writer.append(name, array[start : start + block])
+        writer.close()
+
+
+def test_blocks_give_the_same_file_as_one(tmp_path):
+    files.write_npz(tmp_path / "whole.npz", ARRAYS, {"kind": "thing", "x": 1})
+    for block in (1, 4, 20):
+        write_in_blocks(tmp_path / f"{block}.npz", block)
+        assert files.sha256(tmp_path / f"{block}.npz") == files.sha256(tmp_path / "1.npz")
+    for name in ("whole", "4"):
+        mapped, meta = npz.open_npz(tmp_path / f"{name}.npz", "thing")
+        read, read_meta = files.read_npz(tmp_path / f"{name}.npz", "thing")
+        assert meta == read_meta == {"kind": "thing", "schema": files.SCHEMA, "x": 1}
+        for key, array in ARRAYS.items():
+            np.testing.assert_array_equal(mapped[key], array)
+            np.testing.assert_array_equal(read[key], array)
+            assert not mapped[key].flags.writeable
+
+
+def test_wrong_number_of_rows_is_an_error(tmp_path):
+    for rows, message in ((2, "fewer rows"), (4, "more rows")):
+        with pytest.raises(ValueError, match=message), files.atomic(tmp_path / "x.npz") as handle:
+            writer = npz.Writer(handle, {"a": (np.int8, (3,))}, {"kind": "thing"})
+            writer.append("a", np.zeros(rows, np.int8))
+            writer.close()
+    assert not list(tmp_path.iterdir())
+
+
+@QUICK
+@given(st.data())
+def test_damage_is_found_or_harmless(tmp_path_factory, data):
+    path = tmp_path_factory.mktemp("npz") / "x.npz"
+    write_in_blocks(path, 20)
+    whole = path.read_bytes()
+    if data.draw(st.booleans()):
+        damaged = whole[: data.draw(st.integers(0, len(whole) - 1))]
+    else:
+        at = data.draw(st.integers(0, len(whole) - 1))
+        damaged = bytearray(whole)
+        damaged[at] ^= 1 << data.draw(st.integers(0, 7))
+    path.write_bytes(damaged)
+    try:
+        arrays, _ = npz.open_npz(path, "thing")
+    except BadInput as error:
+        assert str(path) in str(error)
+        assert "\n" not in str(error)
+    else:
+        for name, array in ARRAYS.items():
+            np.testing.assert_array_equal(arrays[name], array)
+
+
+def test_kind_and_schema_are_checked(tmp_path):
+    files.write_npz(tmp_path / "x.npz", ARRAYS, {"kind": "thing"})
+    with pytest.raises(BadInput, match="holds 'thing', where 'search' is wanted"):
+        npz.open_npz(tmp_path / "x.npz", "search")
+    files.write_npz(tmp_path / "x.npz", ARRAYS, {"kind": "thing", "schema": 99})
+    with pytest.raises(BadInput, match="schema version 99"):
+        npz.open_npz(tmp_path / "x.npz", "thing")
+    with pytest.raises(BadInput, match="no such file"):
+        npz.open_npz(tmp_path / "none.npz", "thing")
+
+
+def test_replay_of_random_games():
+    games = random_games(6, 100)
+    status, ply, winner = records.replay(games)
+    assert (status == board.LEGAL).all()
+    assert (ply == np.diff(games.offsets)).all()
+    assert (winner == games.winners).all()

@@ -1,0 +1,423 @@
+"""The report: a synthetic run in the formats of the products, read back from the page."""
+
+import html as markup
+import json
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+
+import numpy as np
+import pandas as pd
+import pytest
+from synthetic_run import digest, make_run, put
+
+from hexlib.errors import BadInput
+from hexlib.ladder import write_ladder
+from hexlib.stages import report
+
+VOID = {"meta", "link", "br", "hr", "img", "input", "path", "use", "circle", "polygon", "polyline"}
+
+
+class Page(HTMLParser):
+    """The page as its parts: text, tables, ids, attributes; and whether its tags balance."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.open, self.text, self.ids, self.attributes, self.tables = [], [], [], [], {}
+        self.styles, self.row = [], None
+        self.feed(html)
+        self.close()
+        assert self.open == [], "tags that are not closed"
+        self.words = " ".join(" ".join(self.text).split())
+
+    def handle_starttag(self, tag, attrs):
+        if tag not in VOID:
+            self.open.append(tag)
+        self.note(attrs)
+        if tag == "table":
+            self.rows = []
+        if tag == "tr":
+            self.row = []
+            self.rows.append(self.row)
+        if tag in ("td", "th"):
+            self.row.append("")
+        if tag == "caption":
+            self.caption = ""
+
+    def handle_startendtag(self, tag, attrs):
+        self.note(attrs)
+
+    def note(self, attrs):
+        self.attributes += attrs
+        self.ids += [value for key, value in attrs if key == "id"]
+
+    def handle_endtag(self, tag):
+        if tag not in VOID:
+            assert self.open.pop() == tag
+        if tag == "table":
+            self.tables[self.caption.strip()] = self.rows
+
+    def handle_data(self, data):
+        if "style" in self.open:
+            self.styles.append(data)
+            return
+        self.text.append(data)
+        if self.open and self.open[-1] == "caption":
+            self.caption += data
+        elif "td" in self.open or ("th" in self.open and self.row):
+            self.row[-1] += data
+
+
+def render(run, tmp_path):
+    output = tmp_path / "page" / "index.html"
+    report.run(run, output)
+    return output.read_text()
+
+
+@pytest.fixture(scope="module")
+def long_run(tmp_path_factory):
+    return make_run(tmp_path_factory.mktemp("results"), 20)
+
+
+@pytest.fixture(scope="module")
+def html(long_run, tmp_path_factory):
+    return render(long_run, tmp_path_factory.mktemp("report"))
+
+
+@pytest.fixture(scope="module")
+def page(html):
+    return Page(html)
+
+
+def test_facts_of_the_run(long_run, page):
+    games = sum(3900 - number for number in range(20))
+    summaries = [
+        json.loads((long_run / f"gen_{number:03d}/shuffle/summary.json").read_text())["rows"]
+        for number in range(20)
+    ]
+    assert "Board 7×7" in page.words
+    assert "Generations 20 of 20 planned" in page.words
+    assert f"Games {games:,} kept" in page.words
+    assert f"Positions {sum(summaries):,} to train on" in page.words
+    assert "Time 34 min 10 s" in page.words  # 20 × (30 + 60.5 + 12) s
+    assert "board_size: 7" in page.words
+    assert "Missing or doubtful" not in page.words
+
+
+def test_times_by_stage(page):
+    table = page.tables["Time by stage"]
+    assert table[1] == ["selfplay", "20", "10 min 00 s", "29%", "512 MB"]
+    assert [row[0] for row in table[1:]] == ["selfplay", "train", "evaluate", "all"]
+
+
+def test_strength(long_run, page):
+    ladder = pd.read_csv(long_run / "ladder.csv")
+    shown = page.tables["Ladder"]
+    assert len(shown) == 1 + 21
+    last = ladder.iloc[-1]
+    assert shown[-1][0] == "gen_019"
+    assert shown[-1][2] == f"{last.elo:+,.0f}"
+    assert shown[-1][3] == f"{last.elo_low:+,.0f} to {last.elo_high:+,.0f}"
+    assert shown[1][0] == "initial"
+    assert shown[1][2] == "+0"
+    matches = page.tables["Matches"]
+    assert matches[1] == [
+        "gen_000 – initial",
+        "200",
+        "120 – 80",
+        "60.0%",
+        "53.2% to 66.5%",
+        "70",
+        "50",
+        "64",
+    ]
+    solved = page.tables["Solved positions"]
+    assert solved[2] == [
+        "gen_001",
+        "1,200",
+        "64",
+        "61.5%",
+        "66.8%",
+        "51.5%",
+        "56.8%",
+        "25 of 49",
+        "27 of 49",
+    ]
+
+
+def test_every_chart_speaks(page):
+    spoken = [value for key, value in page.attributes if key == "aria-label"]
+    for title in [
+        "Elo",
+        "Solved positions: winner",
+        "Solved positions: move",
+        "Policy loss",
+        "Value loss",
+        "Policy top 1",
+        "Value accuracy",
+        "Learning rate",
+        "Gradient norm",
+        "Game length",
+        "Blue's win rate",
+        "Duplicates",
+        "Lengths of games",
+    ]:
+        assert any(label.startswith(f"{title}. ") for label in spoken), title
+    move = next(label for label in spoken if label.startswith("Solved positions: move"))
+    assert "with search: from 55.0% to 89.2%; network alone: from 50.0% to 78.5%" in move
+
+
+def test_accounting_adds_up(page):
+    table = page.tables["Records, positions and samples"]
+    total = [int(cell.replace(",", "") or 0) for cell in table[-1][1:]]
+    rows = [[int(cell.replace(",", "")) for cell in row[1:]] for row in table[1:-1]]
+    assert [sum(column) for column in zip(*rows, strict=True)][:5] == total[:5]
+    assert total[0] == total[1] + total[2] + total[3] == 20 * 4000
+    assert total[6] == 20 * 76_800
+    assert page.tables["Why records were rejected"][1:] == [
+        ["unfinished", "140"],
+        ["winner <wrong>", "60"],
+    ]
+
+
+def test_selfplay_statistics(page):
+    row = page.tables["Games"][3]
+    assert row[:2] == ["gen_002", "3,898"]
+    assert row[4:] == [f"{2020 / 3898:.1%}", f"{92 / 4000:.1%}"]
+
+
+def test_lineage(html, page):
+    table = page.tables["Checkpoints"]
+    assert table[2][:5] == ["gen_001", digest(0)[:10], digest(1)[:10], "17", "cpu"]
+    assert f'title="{digest(19)}"' in html
+    assert page.tables["What gen_019 was trained on"][1] == ["gen_019", "132,978"]
+
+
+def test_first_move_against_the_truth(long_run, html, page):
+    solved = json.loads((long_run / "gen_019/evaluate/solved.json").read_text())
+    values, truth = np.array(solved["opening_values"]), np.array(solved["opening_truth"])
+    wrong = int(((values > 0) != (truth > 0)).sum())
+    assert 0 < wrong < 49
+    assert f"Of 49 solved openings it judges {49 - wrong} rightly" in page.words
+    assert html.count('<polygon class="wrong"') == wrong
+    assert html.count('<polygon class="cell"') == 49
+    # The name, value and place of a cell: d1 is the fourth of the first row, d2 lies half a cell
+    # to the right of it and below.
+    for cell, name in [(3, "d1"), (10, "d2"), (48, "g7")]:
+        assert f"<title>{name}: value {values[cell]:+.2f}" in html
+    places = {
+        name: (float(x), float(y))
+        for x, y, name in re.findall(
+            r'<g transform="translate\(([\d.]+) ([\d.]+)\)">\s*<title>(\w+):', html
+        )
+    }
+    step = places["b1"][0] - places["a1"][0]
+    assert places["d2"][0] - places["d1"][0] == pytest.approx(step / 2, abs=0.11)
+    assert places["d2"][1] > places["d1"][1]
+    assert page.tables["First moves"][1][0] == "a1"
+    edges = re.findall(r'<polyline class="edge (\w+)" points="([^"]+)"', html)
+    heights = {"blue": [], "red": []}
+    for colour, points in edges:
+        ys = [float(point.split(",")[1]) for point in points.split()]
+        heights[colour].append(max(ys) - min(ys))
+    assert max(heights["blue"]) < 25 < 150 < min(heights["red"])  # blue lies flat, red climbs
+
+
+def test_page_asks_nothing_of_others_and_is_whole(html, page):
+    assert len(html.encode()) < 1_000_000
+    for url in re.findall(r"https?:[^\s\"'<>)]+", html):
+        assert re.search(rf'xmlns(:\w+)?="{re.escape(url)}"', html), url
+    assert "<script" not in html
+    assert "@import" not in html
+    assert "url(" not in html.replace("url(#", "")
+    loaded = [value for key, value in page.attributes if key in ("src", "href", "action", "data")]
+    assert loaded
+    assert all(value.startswith(("#", "data:,")) for value in loaded)
+    assert len(page.ids) == len(set(page.ids)), "an id stands twice"
+    inside = {value[1:] for value in loaded if value.startswith("#")}
+    inside |= set(re.findall(r"url\(#([^)]+)\)", html))
+    assert inside <= set(page.ids)
+
+
+def test_charts_take_their_colours_from_the_page(html, page):
+    assert "prefers-color-scheme: dark" in html
+    pictures = html[html.index("<main>") :]
+    hexes = re.findall(r"(?:fill|stroke): ?(#[0-9a-f]{3,8})", pictures)
+    assert hexes == [], "a colour that does not follow light and dark"
+    used = set(re.findall(r"var\((--[\w]+)\)", html))
+    defined = set(re.findall(r"(--\w+):", html))
+    assert used <= defined
+
+
+def test_long_training_curves_are_thinned(tmp_path):
+    run = make_run(tmp_path, 1)
+    short = len(render(run, tmp_path))
+    path = run / "gen_000/train/metrics.csv"
+    metrics = pd.read_csv(path)
+    steps = np.arange(1, 40_001)
+    long = metrics.iloc[np.arange(len(steps)) % len(metrics)].assign(
+        step=steps, samples=256 * steps
+    )
+    path.write_text(long.to_csv(index=False))
+    html = render(run, tmp_path)
+    assert len(html) < short + 150_000
+    assert Page(html).tables["Last values of each generation"][1][1] == "40,000"
+
+
+def test_same_run_same_bytes(long_run, html, tmp_path):
+    assert render(long_run, tmp_path) == html
+
+
+@pytest.mark.parametrize(
+    ("part", "says"),
+    [
+        ("ladder.csv", "ladder.csv is missing"),
+        ("config.yaml", "config.yaml is missing"),
+        ("gen_001/clean/summary.json", "gen_001/clean/summary.json is missing"),
+        ("gen_001/shuffle/summary.json", "gen_001/shuffle/summary.json is missing"),
+        ("gen_001/train/metrics.csv", "gen_001/train/metrics.csv is missing"),
+        ("gen_001/train/lineage.json", "gen_001/train/lineage.json is missing"),
+        ("gen_001/evaluate/solved.json", "gen_001/evaluate/solved.json is missing"),
+        ("gen_001/evaluate/match.json", "gen_001/evaluate/match.json is missing"),
+        ("benchmarks", "benchmarks has no times of any stage"),
+    ],
+)
+def test_what_is_missing_or_damaged_is_told(tmp_path, part, says):
+    run = make_run(tmp_path, 3)
+    path = run / part
+    if path.is_file():
+        for damage in [b"", b"{torn", b"[1, 2]", b"\xff\xfe\x00"]:
+            path.write_bytes(damage)
+            (note,) = report.read_run(run).notes
+            assert note.startswith(f"{part} cannot be read: ")
+            assert str(tmp_path) not in note
+        path.unlink()
+    else:
+        shutil.rmtree(path)
+    page = Page(render(run, tmp_path))
+    assert "Missing or doubtful: 1" in page.words
+    assert says in page.words
+
+
+def test_numbers_that_make_no_sense_do_not_stop_the_page(tmp_path):
+    run = make_run(tmp_path, 2)
+    edits = {
+        "gen_000/clean/summary.json": {"records": 0, "blue_wins": 5000, "length_histogram": {}},
+        "gen_000/evaluate/solved.json": {"positions": None, "raw": None, "opening_values": None},
+        "gen_000/evaluate/match.json": {"interval": None, "simulations": None},
+        "gen_001/evaluate/solved.json": {"opening_values": [float("nan")] * 49},
+    }
+    for name, edit in edits.items():
+        put(run / name, {**json.loads((run / name).read_text()), **edit})
+    metrics = run / "gen_000/train/metrics.csv"
+    metrics.write_text(metrics.read_text() + "305,78080,0.0")
+    metrics = run / "gen_001/train/metrics.csv"
+    metrics.write_text(metrics.read_text().splitlines()[0] + "\n")
+    page = Page(render(run, tmp_path))
+    assert "gen_000: the records do not add up" in page.words
+    assert "gen_001/evaluate/solved.json cannot be read: opening_values.0" in page.words
+    assert "No generation has judged the first moves yet." in page.words
+    assert page.tables["Matches"][1][4] == "53.1% to 66.5%"  # Wilson's formula by hand
+    assert [row[0] for row in page.tables["Last values of each generation"][1:]] == ["gen_000"]
+
+
+def test_run_that_has_only_begun(tmp_path):
+    put(tmp_path / "new/config.yaml", "run: new\nboard_size: 5\n")
+    page = Page(render(tmp_path / "new", tmp_path))
+    for said in [
+        "Board 5×5",
+        "No generation has been evaluated yet.",
+        "No generation has judged the first moves yet.",
+        "No generation has been trained yet.",
+        "No games have been cleaned yet.",
+        "No records have been cleaned yet.",
+        "No checkpoint has been trained yet.",
+    ]:
+        assert said in page.words
+
+
+def test_one_generation_on_a_board_without_solution(tmp_path):
+    run = make_run(tmp_path, 1, size=13)
+    path = run / "gen_000/evaluate/solved.json"
+    put(path, {**json.loads(path.read_text()), "opening_truth": None})
+    html = render(run, tmp_path)
+    page = Page(html)
+    assert "No solution of this board is known." in page.words
+    assert html.count('<polygon class="cell"') == 169
+    assert 'class="wrong"' not in html
+    assert page.tables["First moves"][0] == ["first move", "value for blue"]
+
+
+def test_accounts_and_lineage_that_do_not_fit_are_told(tmp_path):
+    run = make_run(tmp_path, 2)
+    path = run / "gen_001/clean/summary.json"
+    put(path, {**json.loads(path.read_text()), "records": 4001})
+    path = run / "gen_001/train/lineage.json"
+    put(path, {**json.loads(path.read_text()), "parent": "f" * 64})
+    words = Page(render(run, tmp_path)).words
+    assert "gen_001: the records do not add up" in words
+    assert "gen_001 was trained from another checkpoint" in words
+
+
+def test_names_from_files_are_text_and_not_markup(tmp_path):
+    run = make_run(tmp_path, 1, name="a&b")
+    path = run / "gen_000/evaluate/match.json"
+    match = json.loads(path.read_text())
+    match["b"]["name"] = "htp:<script>alert(1)</script>"
+    put(path, match)
+    write_ladder([path], run / "ladder.csv")
+    html = render(run, tmp_path)
+    assert "<script" not in html
+    assert "htp:<script>alert(1)</script>" in Page(html).words
+
+
+def test_wrong_folder_is_bad_input(tmp_path):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(BadInput, match=r"holds neither config\.yaml nor gen_000"):
+        report.run(tmp_path / "empty", tmp_path / "index.html")
+    with pytest.raises(BadInput, match="no such folder"):
+        report.run(tmp_path / "absent", tmp_path / "index.html")
+    assert not (tmp_path / "index.html").exists()
+
+
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="needs the chromium browser")
+@pytest.mark.parametrize("width", [360, 1280])
+def test_browser_finds_no_fault_and_nothing_to_scroll_sideways(html, tmp_path, width):
+    """The page in a frame of `width` pixels; the frame's owner reports how wide it came out."""
+    frame = tmp_path / "frame.html"
+    frame.write_text(
+        f"""<!doctype html><body style="margin:0">
+        <iframe style="border:0; width:{width}px; height:900px" srcdoc="{markup.escape(html)}"
+          onload="document.title = this.contentDocument.documentElement.scrollWidth
+                  + ' ' + this.contentDocument.documentElement.clientWidth
+                  + ' ' + this.contentDocument.querySelectorAll('figure svg').length"></iframe>"""
+    )
+    found = subprocess.run(
+        [
+            "chromium",
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-quic",
+            "--no-first-run",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+            "--enable-logging=stderr",
+            f"--user-data-dir={tmp_path / 'profile'}",
+            "--window-size=1400,1000",
+            "--dump-dom",
+            frame.as_uri(),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    title = re.search(r"<title>(\d+) (\d+) (\d+)</title>", found.stdout)
+    assert title, found.stdout[:200]
+    needed, shown, charts = map(int, title.groups())
+    assert needed == shown <= width
+    assert charts >= 13
+    assert "CONSOLE" not in found.stderr

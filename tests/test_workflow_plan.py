@@ -1,0 +1,303 @@
+"""What Snakemake plans, run by a stand-in for `hexlib` that only makes the files."""
+
+import re
+import time
+from pathlib import Path
+
+import pytest
+from conftest import REPOSITORY, TINY, Project
+
+from hexlib.settings import read_config
+
+SHARED = ["shuffle_summary", "train", "evaluate_match", "evaluate_solved", "evaluate", "report"]
+FROM_PROCESS = ["process", "scatter", "shuffle", *SHARED, "all"]
+FROM_CLEAN = ["clean", *FROM_PROCESS]
+FROM_SELFPLAY = ["selfplay", *FROM_CLEAN]
+
+
+@pytest.fixture(scope="module")
+def project(new_project) -> Project:
+    """A project without results."""
+    return new_project()
+
+
+@pytest.fixture(scope="module")
+def finished(new_project) -> Project:
+    """A project whose two generations have been made, of which the second could be made again."""
+    project = new_project()
+    project.run("--configfile", TINY)
+    project.write("last.yaml", "generations: {first: 1}")
+    return project
+
+
+def replanned(project: Project, *changes: str) -> dict[str, int]:
+    """What is planned once settings have changed, with the last generation left to make."""
+    return project.plan("--configfile", TINY, "last.yaml", "--config", "seed=0", *changes)
+
+
+def test_a_dry_run_shows_the_whole_plan(project):
+    assert project.plan("--configfile", TINY) == {
+        "initial": 1,
+        "selfplay_past": 2,
+        "clean_past": 1,
+        "process_past": 2,
+        "scatter_past": 2,
+        "shuffle_past": 3,
+        "shuffle_summary_past": 1,
+        "train_past": 1,
+        "selfplay": 2,
+        "clean": 1,
+        "process": 2,
+        "scatter": 2,
+        "shuffle": 3,
+        "shuffle_summary": 1,
+        "train": 1,
+        "evaluate_match": 2,
+        "evaluate_solved": 2,
+        "evaluate": 1,
+        "report": 1,
+        "all": 1,
+    }
+    assert not project.files("results")
+
+
+def test_train_is_a_target_without_evaluation(project):
+    jobs = project.plan("train", "--configfile", TINY)
+    assert jobs["train"] == jobs["train_past"] == 1
+    assert not {"evaluate", "evaluate_match", "report", "all"} & set(jobs)
+
+
+@pytest.mark.parametrize("target", ["evaluate", "report"])
+def test_the_last_stages_are_targets(project, target):
+    jobs = project.plan(target, "--configfile", TINY)
+    assert jobs[target] == 1
+    assert "all" not in jobs
+
+
+def test_a_second_run_has_nothing_to_do(finished):
+    for targets in (["train"], ["train", "report"], []):
+        result = finished.snakemake("--cores", "2", *targets, "--configfile", TINY)
+        assert result.returncode == 0
+        assert "Nothing to be done" in result.stdout
+
+
+def test_a_run_keeps_products_and_drops_what_is_between(finished):
+    files = finished.files("results/tiny/gen_000")
+    assert {path.removeprefix("results/tiny/gen_000/") for path in files} == {
+        *(f"selfplay/shard_000{n}.{kind}" for n in range(2) for kind in ("trmph", "search.npz")),
+        *(f"clean/chunk_000{n}.{kind}" for n in range(2) for kind in ("trmph", "search.npz")),
+        "clean/summary.json",
+        "clean/rejected.tsv",
+        *(f"shuffle/bucket_000{n}.npz" for n in range(3)),
+        "shuffle/summary.json",
+        *(f"train/{name}" for name in ("checkpoint.pt", "state.pt", "metrics.csv", "lineage.json")),
+        "evaluate/match.json",
+        "evaluate/solved.json",
+    }
+    assert finished.files("logs/tiny/gen_001/train") == {"logs/tiny/gen_001/train/train.log"}
+    assert "results/tiny/benchmarks/gen_001/train/train.tsv" in finished.files("results")
+
+
+def test_the_settings_in_force_are_written(finished):
+    assert read_config(finished.folder / "results/tiny/config.yaml") == read_config(
+        REPOSITORY / TINY
+    )
+
+
+def test_a_new_learning_rate_trains_again_and_nothing_before(finished):
+    jobs = replanned(finished, "train={learning_rate: 0.003}")
+    assert jobs == dict.fromkeys([*SHARED[1:], "all"], 1)
+
+
+def test_other_positions_are_processed_again_and_nothing_before(finished):
+    jobs = replanned(finished, "process={positions: final}")
+    assert list(jobs) == FROM_PROCESS
+    assert (jobs["process"], jobs["scatter"], jobs["shuffle"], jobs["train"]) == (2, 2, 3, 1)
+
+
+@pytest.mark.parametrize(
+    ("change", "rules"),
+    [
+        ("clean={merge_symmetric: false}", FROM_CLEAN),
+        ("selfplay={temperature: 0.5}", FROM_SELFPLAY),
+        ("inference={precision: float32}", FROM_SELFPLAY),
+        ("shuffle={buckets: 4}", FROM_PROCESS),
+        ("shuffle={buckets: 2}", FROM_PROCESS),
+        ("window={generations: 1}", [*SHARED[1:], "all"]),
+        ("evaluate={simulations: 5}", [*SHARED[2:], "all"]),
+    ],
+)
+def test_a_change_is_made_again_from_its_stage_on(finished, change, rules):
+    assert list(replanned(finished, change)) == rules
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "selfplay={batch_size: 3, cache_size: 0, accept_partial: true}",
+        "evaluate={batch_size: 3}",
+        "keep_intermediate=true",
+        "net={channels: 16}",
+        "generations={first: 1}",
+    ],
+)
+def test_what_does_not_alter_the_products_plans_nothing(finished, change):
+    assert replanned(finished, change) == {}
+
+
+def test_a_comment_in_the_code_plans_nothing_and_a_statement_its_stages(finished, tmp_path):
+    project = finished.copy(tmp_path / "copy")
+    for path in (project.folder / "hexlib").rglob("*.py"):
+        path.write_text(f"# A comment.\n{path.read_text()}\n# Another.\n")
+    assert replanned(project) == {}
+    process = project.folder / "hexlib/stages/process.py"
+    process.write_text(process.read_text() + "\nNEW = 1\n")
+    assert list(replanned(project)) == FROM_PROCESS
+
+
+def test_earlier_generations_are_never_made_again(finished, tmp_path):
+    project = finished.copy(tmp_path / "copy")
+    (project.folder / "results/tiny/gen_000/selfplay/shard_0000.trmph").unlink()
+    assert replanned(project) == {}
+    (project.folder / "results/tiny/gen_000/train/checkpoint.pt").unlink()
+    result = project.snakemake("-n", "--configfile", TINY, "last.yaml")
+    assert result.returncode == 2
+    assert "gen_000/train/checkpoint.pt: no such file" in result.stdout.splitlines()[-1]
+
+
+@pytest.mark.parametrize("generations", [1, 3])
+def test_until_shuffle_stops_before_the_last_training(new_project, generations):
+    project = new_project()
+    project.run(
+        *("--until", "shuffle", "train", "--configfile", TINY),
+        *("--config", f"generations={{count: {generations}}}"),
+    )
+    last = f"results/tiny/gen_{generations - 1:03d}"
+    assert {f"{last}/shuffle/bucket_000{bucket}.npz" for bucket in range(3)} <= project.files()
+    assert not project.files(f"{last}/train")
+    for past in range(generations - 1):
+        assert f"results/tiny/gen_{past:03d}/train/checkpoint.pt" in project.files()
+
+
+def test_one_file_needs_only_what_comes_before_it(project):
+    target = "results/tiny/gen_000/process/chunk_0001.npz"
+    assert project.plan(target, "--configfile", TINY) == {
+        "initial": 1,
+        "selfplay_past": 2,
+        "clean_past": 1,
+        "process_past": 1,
+    }
+
+
+@pytest.mark.parametrize("preset", sorted((REPOSITORY / "config/presets").iterdir()))
+def test_presets_can_be_planned(project, preset):
+    jobs = project.plan("train", "--configfile", str(preset))
+    count = read_config(preset).generations.count
+    assert jobs["train"] + jobs.get("train_past", 0) == count
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        (
+            "selfplay:\n  games: 10\n  shrads: 2\n",
+            "bad.yaml:3: unknown key selfplay.shrads; did you mean selfplay.shards?",
+        ),
+        (
+            "selfplay: {search: minimax, widths: [13, 50]}\n",
+            "bad.yaml:1: selfplay.widths: [13, 50] do not fit a 7×7 board: give one to 49 moves"
+            " for each level",
+        ),
+        (
+            "initial_checkpoint: models/none.pt",
+            "models/none.pt: no such file, and initial_checkpoint needs it; put it there or change"
+            " initial_checkpoint",
+        ),
+        (
+            "generations: {count: 1}\nselfplay: {existing: [nowhere]}",
+            "nowhere: no such file or folder of games; correct the path",
+        ),
+        (
+            "generations: {count: 1}\nselfplay: {existing: [rules]}",
+            "rules: no game file (*.trmph, *.txt, *.trmph.gz) in this folder; name another",
+        ),
+    ],
+)
+def test_bad_settings_end_in_one_line_before_any_job(project, text, line):
+    bad = project.write("bad.yaml", text)
+    result = project.snakemake("--cores", "1", "train", "--configfile", bad)
+    said = [one for one in result.stdout.splitlines() if not one.startswith(("Using", "Config"))]
+    assert said == [line]
+    assert result.returncode == 2
+    assert not project.files("results")
+
+
+def test_settings_are_checked_in_two_seconds(project):
+    """Processor time, with Snakemake's own start: a busy machine is no fault."""
+    bad = project.write("bad.yaml", "sede: 1")
+    before = time.times() if hasattr(time, "times") else None
+    assert before is None
+    assert project.snakemake("-n", "--configfile", bad).returncode == 2
+
+
+def test_existing_games_take_the_place_of_selfplay(new_project):
+    project = new_project()
+    record = "#5,a1b2c3 b\n"
+    project.write("games/deep/er/one.trmph", "# a comment\n" + 30 * record)
+    project.write("games/two.txt", 30 * record + "\n")
+    project.write(
+        "existing.yaml", "generations: {count: 1}\nselfplay: {existing: [games]}\nrun: given"
+    )
+    before = project.files("games")
+    settings = ("--configfile", TINY, "existing.yaml")
+    jobs = project.plan(*settings)
+    assert not {"selfplay", "selfplay_past"} & set(jobs)
+    assert jobs["process"] == 3  # 60 games in chunks of 20
+    project.run(*settings)
+    assert "results/given/gen_000/train/checkpoint.pt" in project.files()
+    assert project.files("games") == before
+    assert "games --output-dir" in (project.folder / "logs/given/gen_000/clean/clean.log").read_text()
+
+
+def test_paths_with_blanks_and_quotes_are_safe(new_project):
+    project = new_project()
+    project.write("odd.yaml", """results_dir: "odd results/it's $HOME; #1/"\n""")
+    project.run("--configfile", TINY, "odd.yaml")
+    made = project.files("odd results/it's $HOME; #1/tiny")
+    assert any(path.endswith("report/index.html") for path in made)
+
+
+def test_intermediate_files_can_be_kept(new_project):
+    project = new_project()
+    project.run(
+        *("train", "--configfile", TINY),
+        *("--config", "keep_intermediate=true", "generations={count: 1}"),
+    )
+    assert "results/tiny/gen_000/process/chunk_0000.npz" in project.files()
+    assert "results/tiny/gen_000/shuffle/scattered/chunk_0001/parts.npz" in project.files()
+
+
+def test_a_run_ends_by_saying_what_it_made(new_project):
+    project = new_project()
+    settings = ("--configfile", TINY, "--config", "generations={count: 1}")
+    said = project.run("train", *settings)
+    assert "Made results/tiny/gen_000/train/checkpoint.pt" in said
+    assert "`snakemake --cores 2 report` makes it" in said
+    said = project.run("report", *settings)
+    assert "won 5 of 8 games" in said
+    assert "Report: results/tiny/report/index.html" in said
+
+
+def test_every_rule_says_what_it_needs():
+    wanted = ("output", "log", "benchmark", "params", "threads", "resources", "conda", "message")
+    count = 0
+    for path in sorted((REPOSITORY / "rules").glob("*.smk")):
+        for name, body in re.findall(r"^rule (\w+):\n((?:    .*\n|\n)*)", path.read_text(), re.M):
+            directives = re.findall(r"^    (\w+):", body, re.M)
+            assert set(wanted) <= set(directives), f"{path.name}: {name}"
+            assert "run" not in directives
+            resources = body.partition("resources:")[2].partition("conda:")[0]
+            assert all(f"{key}=" in resources for key in ("mem_mb", "runtime", "gpu")), name
+            assert "code=" in body, name
+            count += 1
+    assert count == 12
