@@ -16,6 +16,8 @@ rule all:
     input:
         rules.train.output.checkpoint,
         rules.report.output,
+    message:
+        "All is made"
 
 
 onstart:

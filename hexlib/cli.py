@@ -409,10 +409,10 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a verb; returns the exit code (0 done, 1 our failure, 2 bad input, 130, 143 signals)."""
     arguments = parser().parse_args(argv)
-    signals.listen()
     try:
         logs.start(arguments.log)
-        VERBS[arguments.verb][1](arguments)
+        with signals.listening():
+            VERBS[arguments.verb][1](arguments)
     except (BadInput, Interrupted) as error:
         logs.log.error(f"hexlib {arguments.verb}: {error}")
         return error.exit_code

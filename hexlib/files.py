@@ -65,7 +65,9 @@ def read_json(path: Path | str) -> Any:
     except FileNotFoundError:
         raise BadInput(f"{path}: no such file") from None
     except (OSError, ValueError) as error:
-        raise BadInput(f"{path}: not readable as JSON ({error}); remove it to make it again") from None
+        raise BadInput(
+            f"{path}: not readable as JSON ({error}); remove it to make it again"
+        ) from None
 
 
 def sha256(path: Path | str) -> str:
@@ -75,7 +77,7 @@ def sha256(path: Path | str) -> str:
 
 
 def sha256_of(paths: Sequence[Path | str]) -> dict[str, str]:
-    """Digest by file name: what a product says it came from (names only, so that moving is free)."""
+    """Digest by file name (without folders, so that a run can be moved)."""
     return {Path(path).name: sha256(path) for path in paths}
 
 

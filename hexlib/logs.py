@@ -10,6 +10,9 @@ log = logging.getLogger("hexlib")
 
 def start(path: Path | str | None) -> None:
     """Log to `path`, if given, with time stamps, and to stderr in short form."""
+    for old in list(log.handlers):
+        log.removeHandler(old)
+        old.close()
     log.setLevel(logging.INFO)
     log.propagate = False
     console = logging.StreamHandler(sys.stderr)

@@ -6,14 +6,15 @@ The files are those of `files.write_npz`: uncompressed zip members with a JSON e
 import json
 import math
 import mmap
+import os
 import re
 import struct
 import zipfile
 import zlib
-from collections.abc import Collection, Mapping
+from collections.abc import Iterator, Mapping
 from io import BytesIO
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 
@@ -101,70 +102,123 @@ def _npy_header(dtype: np.dtype, shape: tuple[int, ...]) -> bytes:
     return out.getvalue()
 
 
+class Reader:
+    """An open npz whose members are read one by one, whole or in part.
+
+    Opening checks the directory, the headers and the meta. Raises `BadInput`, here and in `read`,
+    that names the file when it is missing, damaged, of another kind or of another schema version.
+    """
+
+    def __init__(self, path: Path | str, kind: str):
+        self.path, self.kind = Path(path), kind
+        try:
+            self._handle = self.path.open("rb")
+        except OSError as error:
+            reason = "no such file" if isinstance(error, FileNotFoundError) else error.strerror
+            raise BadInput(f"{path}: {reason}") from None
+        try:
+            with zipfile.ZipFile(self._handle) as archive:
+                self._members = {
+                    member.filename.removesuffix(".npy"): _Member.of(self._handle, member)
+                    for member in archive.infolist()
+                }
+            self.meta = json.loads(self.read("meta").tobytes())
+        except _DAMAGE as error:
+            raise self._damaged(error) from None
+        found = self.meta.get("kind") if isinstance(self.meta, dict) else self.meta
+        if found != kind:
+            raise BadInput(f"{path}: holds {found!r}, where {kind!r} is wanted; name another file")
+        if (schema := self.meta.get("schema")) != files.SCHEMA:
+            raise BadInput(
+                f"{path}: schema version {schema}, this version reads {files.SCHEMA}; {REMEDY}"
+            )
+        del self._members["meta"]
+
+    @property
+    def layout(self) -> dict[str, tuple[np.dtype, tuple[int, ...]]]:
+        """Dtype and shape of each array."""
+        return {name: (member.dtype, member.shape) for name, member in self._members.items()}
+
+    def read(self, name: str, first: int = 0, last: int | None = None) -> np.ndarray:
+        """Rows `first` to `last` (excluded) of an array; of a whole one the checksum is checked."""
+        rows = self._members[name].shape[0]
+        return next(self.blocks(name, max(rows, 1), first, last))
+
+    def blocks(
+        self, name: str, size: int, first: int = 0, last: int | None = None
+    ) -> Iterator[np.ndarray]:
+        """The same rows in blocks of `size` (at least one); damage shows at the last of them."""
+        member = self._members[name]
+        whole = first == 0 and last is None
+        last = member.shape[0] if last is None else last
+        crc = member.header_crc
+        for start in range(first, max(last, first + 1), size):
+            out = np.empty((min(size, last - start), *member.shape[1:]), member.dtype)
+            view = out.reshape(-1).view(np.uint8).data
+            position = member.start + start * member.dtype.itemsize * math.prod(member.shape[1:])
+            if os.preadv(self._handle.fileno(), [view], position) != len(view):
+                raise self._damaged(f"{name} is cut off")
+            crc = checksum(out, crc) if whole else crc
+            if whole and start + size >= last and crc != member.crc:
+                raise self._damaged(f"{name} is damaged: its checksum differs")
+            yield out
+
+    def map(self, verify: bool) -> dict[str, np.ndarray]:
+        """All arrays as read-only views of the mapped file, their checksums verified if wanted."""
+        mapped = mmap.mmap(self._handle.fileno(), 0, access=mmap.ACCESS_READ)
+        arrays = {}
+        for name, member in self._members.items():
+            count = math.prod(member.shape)
+            flat = np.frombuffer(mapped, member.dtype, count, member.start)
+            if verify and checksum(flat, member.header_crc) != member.crc:
+                raise self._damaged(f"{name} is damaged: its checksum differs")
+            arrays[name] = flat.reshape(member.shape)
+        return arrays
+
+    def _damaged(self, error: object) -> BadInput:
+        return BadInput(f"{self.path}: not a whole {self.kind} file ({error}); {REMEDY}")
+
+
+class _Member(NamedTuple):
+    """Where an array lies in the file."""
+
+    dtype: np.dtype
+    shape: tuple[int, ...]
+    start: int  # of its data
+    crc: int  # of its header and data
+    header_crc: int
+
+    @classmethod
+    def of(cls, handle: IO[bytes], member: zipfile.ZipInfo) -> "_Member":
+        """Find a stored member of the zip that `handle` reads."""
+        handle.seek(member.header_offset)
+        header = handle.read(_LOCAL_HEADER.size)
+        name, extra = _LOCAL_HEADER.unpack(header)
+        if handle.read(name) != member.filename.encode():
+            raise ValueError(f"member {member.filename} has another name in the directory")
+        start = member.header_offset + _LOCAL_HEADER.size + name + extra
+        handle.seek(start)
+        array = _NPY_HEADER.match(handle.read(1024))
+        if member.compress_type != zipfile.ZIP_STORED or not array:
+            raise ValueError(f"member {member.filename} does not start as our arrays do")
+        dtype = np.dtype(array[1].decode())
+        shape = tuple(int(length) for length in array[2].replace(b",", b" ").split())
+        size = array.end() + math.prod(shape) * dtype.itemsize
+        if size != member.file_size or start + size > os.fstat(handle.fileno()).st_size:
+            raise ValueError(f"member {member.filename} is not as long as its header says")
+        return cls(dtype, shape, start + array.end(), member.CRC, zlib.crc32(array[0]))
+
+
 def open_npz(
-    path: Path | str, kind: str, verify: Collection[str] | None = None
+    path: Path | str, kind: str, verify: bool = True
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Map a product of `files.write_npz` or `Writer`: read-only views of its arrays, and its meta.
 
     Nothing is copied: the views share the mapped pages, which the system drops when it needs
-    memory. The zip's checksums are verified, which reads the file once: of all members, or of
-    those named in `verify` and the meta. Raises `BadInput` as `files.read_npz` does.
+    memory. `verify` reads the file once to check the checksums. Raises `BadInput` as `Reader`.
     """
-    try:
-        with Path(path).open("rb") as handle:
-            data = np.frombuffer(mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ), np.uint8)
-            with zipfile.ZipFile(handle) as archive:
-                members = archive.infolist()
-        arrays = {member.filename.removesuffix(".npy"): _view(data, member) for member in members}
-        for member in members:
-            if verify is None or member.filename.removesuffix(".npy") in {"meta", *verify}:
-                _check(data, member)
-        meta = json.loads(arrays.pop("meta").tobytes())
-    except FileNotFoundError:
-        raise BadInput(f"{path}: no such file") from None
-    except _DAMAGE as error:
-        raise BadInput(f"{path}: not a whole {kind} file ({error}); {REMEDY}") from None
-    found = meta.get("kind") if isinstance(meta, dict) else meta
-    if found != kind:
-        raise BadInput(f"{path}: holds {found!r}, where {kind!r} is wanted; name another file")
-    if meta.get("schema") != files.SCHEMA:
-        raise BadInput(
-            f"{path}: schema version {meta.get('schema')}, this version reads {files.SCHEMA};"
-            f" {REMEDY}"
-        )
-    return arrays, meta
-
-
-def _bytes_of(data: np.ndarray, member: zipfile.ZipInfo) -> np.ndarray:
-    """The bytes of a stored member, a view."""
-    header = data[member.header_offset :][: _LOCAL_HEADER.size].tobytes()
-    name, extra = _LOCAL_HEADER.unpack(header)
-    start = member.header_offset + _LOCAL_HEADER.size
-    if data[start : start + name].tobytes() != member.filename.encode():
-        raise ValueError(f"member {member.filename} has another name in the directory")
-    start += name + extra
-    found = data[start : start + member.file_size]
-    if member.compress_type != zipfile.ZIP_STORED or len(found) != member.file_size:
-        raise ValueError(f"member {member.filename} is compressed or cut off")
-    return found
-
-
-def _view(data: np.ndarray, member: zipfile.ZipInfo) -> np.ndarray:
-    found = _bytes_of(data, member)
-    header = _NPY_HEADER.match(found[:1024].tobytes())
-    if not header:
-        raise ValueError(f"member {member.filename} does not start as our arrays do")
-    dtype = np.dtype(header[1].decode())
-    shape = tuple(int(length) for length in header[2].replace(b",", b" ").split())
-    count = math.prod(shape)
-    if header.end() + count * dtype.itemsize != len(found):
-        raise ValueError(f"member {member.filename} is not as long as its header says")
-    return np.frombuffer(found, dtype, count, header.end()).reshape(shape)
-
-
-def _check(data: np.ndarray, member: zipfile.ZipInfo) -> None:
-    if checksum(_bytes_of(data, member)) != member.CRC:
-        raise ValueError(f"member {member.filename} is damaged: its checksum differs")
+    reader = Reader(path, kind)
+    return reader.map(verify), reader.meta
 
 
 def checksum(array: np.ndarray, before: int = 0) -> int:

@@ -47,7 +47,10 @@ class Selfplay(Section):
 
     games: int = Field(4000, ge=1, description="Games a generation.")
     shards: int = Field(
-        2, ge=1, le=MOST_FILES, description="Files, and so jobs, that a generation's games are made in."
+        2,
+        ge=1,
+        le=MOST_FILES,
+        description="Files, and so jobs, for a generation's games.",
     )
     search: Literal["gumbel", "minimax", "policy"] = Field(
         "gumbel", description="How a move is chosen."
@@ -208,7 +211,8 @@ class Config(Section):
         if self.generations.first >= self.generations.count:
             raise ValueError(
                 f"generations.first: {self.generations.first} leaves none of the"
-                f" {self.generations.count} generations to make; lower it or raise generations.count"
+                f" {self.generations.count} generations to make; lower it, or raise"
+                " generations.count"
             )
         widths = self.selfplay.widths
         chosen = self.selfplay.search == "minimax" or "widths" in self.selfplay.model_fields_set
@@ -267,14 +271,6 @@ class Config(Section):
         return at(generation), at(generation + 1)
 
 
-def window_rows(window: Window, made: int) -> int:
-    """Rows to train on when `made` rows have been made in the run (`Window` gives the law)."""
-    c, alpha, beta = window.rows, window.exponent, window.growth
-    if made <= c:
-        return made
-    return int(c * (1 + beta * ((made / c) ** alpha - 1) / alpha))
-
-
 def options(section: Section, leave_out: Container[str] = (), prefix: str = "") -> str:
     """Every key of a section as command line options, quoted for the shell.
 
@@ -296,7 +292,8 @@ def options(section: Section, leave_out: Container[str] = (), prefix: str = "") 
 
 def _nearest(location: tuple[Any, ...]) -> str:
     """A hint that names the known key nearest to an unknown one."""
-    name, model = str(location[-1]), Config
+    name = str(location[-1])
+    model: Any = Config
     for part in location[:-1]:
         model = model.model_fields[part].annotation
     near = difflib.get_close_matches(name, model.model_fields, n=1, cutoff=0.5)

@@ -1,6 +1,8 @@
 """SIGINT and SIGTERM ask a stage to stop; it does so where its progress is whole."""
 
+import contextlib
 import signal
+from collections.abc import Iterator
 from types import FrameType
 
 from hexlib.errors import Interrupted
@@ -12,10 +14,18 @@ def _remember(signum: int, frame: FrameType | None) -> None:
     _received.append(signum)
 
 
-def listen() -> None:
-    """From now on SIGINT and SIGTERM only set a flag, which `stop_if_asked` looks at."""
-    for signum in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(signum, _remember)
+@contextlib.contextmanager
+def listening() -> Iterator[None]:
+    """Inside the block SIGINT and SIGTERM only set a flag, which `stop_if_asked` looks at."""
+    before = {
+        signum: signal.signal(signum, _remember) for signum in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield
+    finally:
+        _received.clear()
+        for signum, handler in before.items():
+            signal.signal(signum, handler)
 
 
 def asked() -> bool:

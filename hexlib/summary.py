@@ -45,8 +45,9 @@ def _solved(result: dict[str, Any]) -> list[str]:
     for key, name in names.items():
         figures = result[key]
         if figures:
-            right = figures.get("openings_right")
-            openings = f" and of {right} of {figures['openings']} openings" if right is not None else ""
+            openings = ""
+            if "openings" in figures:
+                openings = f" and of {figures['openings_right']} of {figures['openings']} openings"
             lines.append(
                 f"On solved positions {name} keeps the win in {figures['move_accuracy']:.1%}"
                 f" and knows the winner of {figures['value_accuracy']:.1%}{openings}."

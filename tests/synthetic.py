@@ -26,7 +26,7 @@ def made_up_search(games: Games, seed: int = 1) -> SearchStatistics:
             counts.append(len(chosen))
             cells.extend(chosen)
             values.append(rng.uniform(-1, 1) if len(chosen) else np.nan)
-            left.remove(move)
+            left.discard(move)
     return SearchStatistics(
         np.array(values, np.float16),
         np.array(counts, np.uint8),

@@ -102,7 +102,7 @@ def open_positions(path: Path | str, verify: bool = True) -> Positions:
 
     `verify` reads it once to check its checksums. Raises `BadInput` if it is missing or damaged.
     """
-    arrays, meta = npz.open_npz(path, KIND, verify=None if verify else ())
+    arrays, meta = npz.open_npz(path, KIND, verify)
     return from_arrays(path, arrays, meta.get("board_size"))
 
 

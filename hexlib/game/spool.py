@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from hexlib import files
+from hexlib import files, npz
 from hexlib.game.records import (
     SEARCH_DTYPES,
     Games,
@@ -15,10 +15,9 @@ from hexlib.game.records import (
     header,
     records_of,
     search_path,
-    write_search,
 )
 
-_GAMES = 4096  # written at a time
+_GAMES, _VALUES = 4096, 1 << 20  # written at a time
 
 
 class Spool:
@@ -85,7 +84,8 @@ class Spool:
         )
         return Cutter(
             self._board_size,
-            {name: _map(self._folder / name, dtype) for name, dtype in self._dtypes.items()},
+            self._folder,
+            self._recorded,
             self.winners(),
             _starts(self.lengths()),
             _starts(entries),
@@ -98,13 +98,15 @@ class Cutter:
     def __init__(
         self,
         board_size: int,
-        arrays: dict[str, np.ndarray],
+        folder: Path,
+        recorded: bool,
         winners: np.ndarray,
         moves: np.ndarray,
         entries: np.ndarray,
     ):
         self._board_size = board_size
-        self._arrays = arrays
+        self._folder = folder
+        self._recorded = recorded
         self._winners = winners  # int8 [G]
         self._moves = moves  # int64 [G + 1], where the moves of a game start
         self._entries = entries  # int64 [G + 1], where its policy entries start
@@ -116,22 +118,35 @@ class Cutter:
             handle.write(header({"kind": "games", **meta}))
             for start in range(first, last, _GAMES):
                 handle.write(records_of(self._games(start, min(start + _GAMES, last))))
-        write_search(search_path(path), self._search(first, last), meta)
+        self._write_search(search_path(path), first, last, meta)
 
     def _games(self, first: int, last: int) -> Games:
-        start = self._moves[first]
-        moves = self._arrays["moves"][start : self._moves[last]]
+        start, end = self._moves[first], self._moves[last]
+        moves = self._read("moves", np.int16, start, end)
         offsets = self._moves[first : last + 1] - start
         return Games(self._board_size, moves, offsets, self._winners[first:last])
 
-    def _search(self, first: int, last: int) -> SearchStatistics:
-        moves = slice(self._moves[first], self._moves[last])
-        entries = slice(self._entries[first], self._entries[last])
-        found = {}
-        for name, dtype in SEARCH_DTYPES.items():
-            where = moves if name in ("root_value", "policy_count") else entries
-            found[name] = self._arrays[name][where] if name in self._arrays else np.zeros(0, dtype)
-        return SearchStatistics(**found)
+    def _write_search(self, path: Path, first: int, last: int, meta: dict[str, Any]) -> None:
+        spans = {name: self._span(name, first, last) for name in SEARCH_DTYPES}
+        layout = {
+            name: (SEARCH_DTYPES[name], (end - start,)) for name, (start, end) in spans.items()
+        }
+        with files.atomic(path) as handle:
+            writer = npz.Writer(handle, layout, {"kind": "search", **meta})
+            for name, (start, end) in spans.items():
+                for at in range(start, end, _VALUES):
+                    stop = min(at + _VALUES, end)
+                    writer.append(name, self._read(name, SEARCH_DTYPES[name], at, stop))
+            writer.close()
+
+    def _span(self, name: str, first: int, last: int) -> tuple[int, int]:
+        """Where the values of games are in an array of the statistics; empty if none has any."""
+        starts = self._moves if name in ("root_value", "policy_count") else self._entries
+        return (int(starts[first]), int(starts[last])) if self._recorded else (0, 0)
+
+    def _read(self, name: str, dtype: Any, first: int, last: int) -> np.ndarray:
+        size = np.dtype(dtype).itemsize
+        return np.fromfile(self._folder / name, dtype, last - first, offset=first * size)
 
 
 def _as_played(games: Games) -> SearchStatistics:
@@ -143,10 +158,6 @@ def _as_played(games: Games) -> SearchStatistics:
         games.moves.astype(np.uint16),
         np.ones(count, np.float16),
     )
-
-
-def _map(path: Path, dtype: Any) -> np.ndarray:
-    return np.memmap(path, dtype, "r") if path.stat().st_size else np.zeros(0, dtype)
 
 
 def _starts(counts: np.ndarray) -> np.ndarray:

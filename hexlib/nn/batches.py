@@ -9,6 +9,7 @@ import torch
 from numba import njit
 from torch import Tensor
 
+from hexlib import files
 from hexlib.errors import BadInput
 from hexlib.game.positions import Positions, open_positions
 from hexlib.nn.device import Device
@@ -54,8 +55,16 @@ def open_bucket(path: Path, validation_fraction: float) -> Bucket:
 
 
 def open_source(folder: Path, validation_fraction: float) -> list[Bucket]:
-    """The buckets of a folder, in the order of their names; BadInput if there is none."""
-    paths = sorted(folder.glob("bucket_*.npz"))
+    """The buckets of a folder, in the order of their names; BadInput if there is none.
+
+    They are those that its summary.json lists, since others may be left from an earlier shuffle
+    into more of them; without a summary, all.
+    """
+    summary = folder / "summary.json"
+    if summary.exists():
+        paths = [folder / bucket["name"] for bucket in files.read_json(summary)["buckets"]]
+    else:
+        paths = sorted(folder.glob("bucket_*.npz"))
     if not paths:
         raise BadInput(f"{folder}: no bucket_*.npz in it; `hexlib shuffle` makes them")
     return [open_bucket(path, validation_fraction) for path in paths]

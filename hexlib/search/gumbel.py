@@ -11,8 +11,9 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+from hexlib import rng
 from hexlib.game.board import BLUE, geometry, place
-from hexlib.search import rng, tactics
+from hexlib.search import tactics
 from hexlib.search.halving import visit_table
 from hexlib.search.interface import LEARN_POLICY, Found, Positions
 from hexlib.search.qtransform import EXCLUDED, completed_scores, softmax_of_sum

@@ -11,7 +11,6 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from hexlib.game.board import BLUE, empty_boards, geometry, place
-from hexlib.nn.inference import Evaluator
 
 
 class Positions(NamedTuple):
@@ -21,6 +20,13 @@ class Positions(NamedTuple):
     chains: np.ndarray  # int16 [K, A + 1]
     edges: np.ndarray  # uint8 [K, A + 1]
     colours: np.ndarray  # int8 [K], the player to move
+
+
+class Evaluate(Protocol):
+    """A network to ask, such as `nn.inference.Evaluator`."""
+
+    def __call__(self, boards: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Turned boards int8 [R, A] → policy logits float32 [R, A] and values float32 [R]."""
 
 
 class Found(NamedTuple):
@@ -74,7 +80,7 @@ def positions_after(board_size: int, games: list[list[int]]) -> Positions:
 
 
 def search_all(
-    search: Search, evaluator: Evaluator, positions: Positions, keys: np.ndarray
+    search: Search, evaluator: Evaluate, positions: Positions, keys: np.ndarray
 ) -> Found:
     """Search any number of positions to the end, as many at a time as there are slots."""
     total = len(positions.colours)

@@ -31,7 +31,7 @@ class Nodes(NamedTuple):
     colour: np.ndarray  # int8 [G], to move at the root
     level: np.ndarray  # int32 [G], the deepest that has nodes
     first: np.ndarray  # int32 [G], its first node
-    count: np.ndarray  # int32 [G], nodes in use
+    used: np.ndarray  # int32 [G], nodes in use
     state: np.ndarray  # int8 [G]
 
 
@@ -56,7 +56,7 @@ def _start(nodes, slots, cells, chains, edges, colours, neighbours, own_edges):
     for k in range(len(slots)):
         g = slots[k]
         nodes.cells[g, 0], nodes.chains[g, 0], nodes.edges[g, 0] = cells[k], chains[k], edges[k]
-        nodes.colour[g], nodes.level[g], nodes.first[g], nodes.count[g] = colours[k], 0, 0, 1
+        nodes.colour[g], nodes.level[g], nodes.first[g], nodes.used[g] = colours[k], 0, 0, 1
         _open_node(nodes, g, 0, colours[k], neighbours, own_edges)
         nodes.state[g] = DONE if nodes.solved[g, 0] else WAITING
 
@@ -77,8 +77,8 @@ def _expand(nodes, g, node, logits, width, neighbours, own_edges):
         if best == -1:
             return
         tried[best] = True
-        child = nodes.count[g]
-        nodes.count[g] += 1
+        child = nodes.used[g]
+        nodes.used[g] += 1
         nodes.parent[g, child], nodes.move[g, child] = node, best
         nodes.cells[g, child] = nodes.cells[g, node]
         nodes.chains[g, child] = nodes.chains[g, node]
@@ -98,15 +98,15 @@ def _expand(nodes, g, node, logits, width, neighbours, own_edges):
 @njit(cache=True)
 def _back_up(nodes, g):
     """Negamax over all nodes, the children always behind their parents."""
-    first_child = nodes.count[g]
-    best = np.full(nodes.count[g], -np.inf)
-    for node in range(nodes.count[g] - 1, 0, -1):
+    first_child = nodes.used[g]
+    best = np.full(nodes.used[g], -np.inf)
+    for node in range(nodes.used[g] - 1, 0, -1):
         if best[node] > -np.inf:
             nodes.value[g, node] = best[node]
         parent = nodes.parent[g, node]
         best[parent] = max(best[parent], -nodes.value[g, node])
         first_child = node
-    if first_child < nodes.count[g]:
+    if first_child < nodes.used[g]:
         nodes.value[g, 0] = best[0]
 
 
@@ -117,7 +117,7 @@ def _absorb(nodes, owner, which, logits, values, widths, neighbours, own_edges):
     row = 0
     while row < rows:
         g = owner[row]
-        new_level = nodes.count[g]
+        new_level = nodes.used[g]
         while row < rows and owner[row] == g:
             nodes.value[g, which[row]] = values[row]
             if nodes.level[g] < len(widths):
@@ -135,7 +135,7 @@ def _advance(nodes, slots, levels):
         if nodes.state[g] != READY:
             continue
         unsolved = 0
-        for node in range(nodes.first[g], nodes.count[g]):
+        for node in range(nodes.first[g], nodes.used[g]):
             unsolved += not nodes.solved[g, node]
         if nodes.level[g] <= levels and unsolved > 0:
             nodes.state[g] = WAITING
@@ -154,7 +154,7 @@ class MinimaxSearch:
         self.board_size = board_size
         self._widths = np.array(widths, np.int64)
         self._geometry = geometry(board_size)
-        self._waiting: tuple[np.ndarray, np.ndarray] = (np.empty(0, int), np.empty(0, int))
+        self._waiting: tuple[np.ndarray, ...] = ()
         area = board_size**2
         size = 1 + int(np.cumprod(self._widths).sum())
         self._nodes = Nodes(
@@ -169,7 +169,7 @@ class MinimaxSearch:
             colour=np.zeros(slots, np.int8),
             level=np.zeros(slots, np.int32),
             first=np.zeros(slots, np.int32),
-            count=np.zeros(slots, np.int32),
+            used=np.zeros(slots, np.int32),
             state=np.zeros(slots, np.int8),
         )
 
@@ -186,7 +186,7 @@ class MinimaxSearch:
         """See `interface.Search`: the newest level of each waiting slot."""
         nodes = self._nodes
         column = np.arange(nodes.value.shape[1])
-        newest = (column >= nodes.first[:, None]) & (column < nodes.count[:, None])
+        newest = (column >= nodes.first[:, None]) & (column < nodes.used[:, None])
         newest &= ~nodes.solved & (nodes.state == WAITING)[:, None]
         owner, which = self._waiting = np.nonzero(newest)
         boards = np.empty((len(owner), self.board_size**2), np.int8)
@@ -208,8 +208,8 @@ class MinimaxSearch:
         nodes.state[slots] = IDLE
         policy = np.zeros((len(slots), self.board_size**2), np.float32)
         for k, g in enumerate(slots):
-            level_one = np.flatnonzero(nodes.parent[g, 1 : nodes.count[g]] == 0) + 1
-            if nodes.count[g] == 1:  # settled by tactics: any allowed move is as good as another
+            level_one = np.flatnonzero(nodes.parent[g, 1 : nodes.used[g]] == 0) + 1
+            if nodes.used[g] == 1:  # settled by tactics: any allowed move is as good as another
                 policy[k, nodes.allowed[g, 0]] = 1
             else:
                 policy[k, nodes.move[g, level_one]] = np.exp(-nodes.value[g, level_one])
@@ -218,5 +218,5 @@ class MinimaxSearch:
             policy.argmax(1).astype(np.int16),
             nodes.value[slots, 0],
             policy,
-            nodes.count[slots] - 1,
+            nodes.used[slots] - 1,
         )

@@ -42,6 +42,7 @@ ILLEGAL = {
     board.UNFINISHED: "game not finished",
 }
 REMEDY = "make both again, or take the .search.npz away to use the games alone"
+OTHER_SIZE_REMEDY = "set the board size to that of the games"
 WINNER = {WRONG_WINNER: "wrong winner", TWO_WINNERS: "two winners for the same moves"}
 
 
@@ -95,9 +96,9 @@ def run(
     folder.mkdir(parents=True, exist_ok=True)
     with (
         Spool(folder, board_size, recorded) as spool,
-        files.atomic(folder / "rejected.tsv", "w") as rejected,
+        files.atomic(folder / "rejected.tsv") as rejected,
     ):
-        rejected.write("file\tline\treason\ttext\n")
+        rejected.write(b"file\tline\treason\ttext\n")
         for given, group in zip(inputs, groups, strict=True):
             tally = Tally()
             for path in group:
@@ -170,7 +171,7 @@ def _clean_file(
     seen: Seen,
     spool: Spool,
     tally: Tally,
-    rejected: IO[str],
+    rejected: IO[bytes],
 ) -> None:
     """Give each record of a file its verdict; spool what is kept, list what is rejected."""
     search = read_search(search_path(path))[0] if search_path(path).exists() else None
@@ -204,7 +205,7 @@ def _clean_file(
             if reason not in tally.examples:
                 tally.examples[reason] = f"{reason}{detail}, first at {path}:{line}"
             text = block.text(record)
-            rejected.write(f"{counts.name}\t{line}\t{reason}{detail}\t{text}\n")
+            rejected.write(f"{counts.name}\t{line}\t{reason}{detail}\t{text}\n".encode())
     if search and move != len(search.root_value):
         raise BadInput(
             f"{search_path(path)}: holds {len(search.root_value)} moves, not those of {path.name};"
@@ -216,13 +217,14 @@ def _clean_file(
 
 def _check_whole(path: Path, block: Block) -> None:
     """Raise if a record cannot be counted against the moves of the search statistics."""
-    if block.problems.any() or block.swapped.any():
-        record = int(np.argmax(block.problems)) if block.problems.any() else 0
-        what = block.reason(record) if block.problems.any() else "a swap"
-        raise BadInput(
-            f"{path}:{block.lines[record]}: {what}, so that {search_path(path).name} cannot be"
-            f" matched with its games; {REMEDY}"
-        )
+    if not block.problems.any() and not block.swapped.any():
+        return
+    record = int(np.argmax(block.problems > 0))
+    what = block.reason(record) if block.problems[record] else "a swap"
+    remedy = f"so that {search_path(path).name} cannot be matched with its games; {REMEDY}"
+    if block.problems[record] == trmph.OTHER_SIZE:
+        remedy = OTHER_SIZE_REMEDY
+    raise BadInput(f"{path}:{block.lines[record]}: {what}; {remedy}")
 
 
 def _slice(
@@ -306,7 +308,7 @@ def _nothing_valid(given: Path | str, tally: Tally, board_size: int) -> str:
     reason, count = tally.reasons.most_common(1)[0]
     remedy = "correct the records"
     if reason == trmph.REASONS[trmph.OTHER_SIZE]:
-        remedy = "set the board size to that of the games"
+        remedy = OTHER_SIZE_REMEDY
     return f"{found} {records} records, {count} of them: {tally.examples[reason]}; {remedy}"
 
 

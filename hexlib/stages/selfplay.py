@@ -6,15 +6,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit
 
-from hexlib import files, logs, signals
+from hexlib import files, logs, rng, signals
 from hexlib.errors import BadInput
 from hexlib.game.board import BLUE, EMPTY, empty_boards, geometry, place
 from hexlib.game.journal import Journal, PlayedGame
 from hexlib.game.records import Games, SearchStatistics, write_games, write_search
+from hexlib.nn.cache import CachedEvaluator
 from hexlib.nn.checkpoint import load_checkpoint
 from hexlib.nn.device import choose
 from hexlib.nn.inference import Evaluator
-from hexlib.search import rng
 from hexlib.search.gumbel import GumbelSearch
 from hexlib.search.interface import (
     LEARN_BEST,
@@ -136,7 +136,7 @@ def make_moves(
         table.value[g, ply] = value[k]
         if target == LEARN_POLICY:
             table.policy[g, ply] = policy[k]
-        move = np.int64(best[k])
+        move = int(best[k])
         warmth = temperature * 0.5 ** (ply / half_life)
         total = 0.0
         if warmth >= COLDEST:
@@ -184,6 +184,10 @@ def _played(table: Table, g: int, game: int) -> PlayedGame:
     )
 
 
+def _pace(evaluator: CachedEvaluator) -> str:
+    return f"{evaluator.asked:,} positions asked for, {evaluator.hit_rate:.0%} of them in the cache"
+
+
 def new_search(settings: Selfplay, slots: int, board_size: int) -> Search:
     """The search that the settings name."""
     if settings.search == "gumbel":
@@ -195,7 +199,7 @@ def new_search(settings: Selfplay, slots: int, board_size: int) -> Search:
 
 def play(
     search: Search,
-    evaluator: Evaluator,
+    evaluator: CachedEvaluator,
     settings: Selfplay,
     keys: dict[int, np.uint64],
     journal: Journal,
@@ -243,7 +247,7 @@ def play(
                 journal.add(_played(table, g, int(game_in[g])))
             ready = think(np.concatenate([done[~over], begin(done[over])]))
         done_games = len(journal.games)
-        progress.update(done_games, f"{evaluator.evaluated:,} evaluations")
+        progress.update(done_games, _pace(evaluator))
         signals.stop_if_asked(
             f"{progress.name}: stopped, {done_games:,} of {progress.total:,} games are saved;"
             " run the same command to go on"
@@ -341,11 +345,11 @@ def run(
     if not finish_partial and not (settings.accept_partial and saved):
         keys = {game: rng.game_key(seed, generation, game) for game in wanted if game not in saved}
         if keys:
-            evaluator = Evaluator(network, board_size, device)
+            evaluator = CachedEvaluator(Evaluator(network, board_size, device), settings.cache_size)
             search = new_search(settings, min(settings.batch_size, len(keys)), board_size)
             progress = logs.Progress(name, "games", games, len(saved))
             play(search, evaluator, settings, keys, journal, progress)
-            progress.finish(len(journal.games), f"{evaluator.evaluated:,} evaluations")
+            progress.finish(len(journal.games), _pace(evaluator))
     played = [game for game in journal.games if game.game in wanted]
     record, statistics = _product(played, board_size)
     meta = {**identity, "first_game": first_game, "games": len(record)}
@@ -353,3 +357,5 @@ def run(
     write_games(output, record, meta)
     journal.close()
     journal_path.unlink()
+    if not any(progress_dir.iterdir()):
+        progress_dir.rmdir()

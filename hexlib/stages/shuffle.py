@@ -19,17 +19,17 @@ from hexlib import files, npz
 from hexlib.errors import BadInput
 from hexlib.game.positions import (
     BOARDS,
-    COLUMNS,
     ENTRIES,
     KIND,
-    Positions,
-    from_arrays,
     layout,
     offsets_of,
 )
 
 PARTS = "parts.npz"
-_INDEX = ("bucket_offsets", "entry_offsets", "bucket_checksum")
+INDEX = ("bucket_offsets", "entry_offsets", "bucket_checksum")
+TRAITS = ("board_size", "positions", "buckets", "seed")  # that all parts of a shuffle share
+
+_ROWS = 1 << 17  # read at a time
 
 
 def scatter(chunk: Path | str, output_dir: Path | str, buckets: int, seed: int) -> dict[str, Any]:
@@ -41,22 +41,21 @@ def scatter(chunk: Path | str, output_dir: Path | str, buckets: int, seed: int) 
     {"rows", "buckets"}. Raises `BadInput` if the chunk is missing or damaged.
     """
     chunk = Path(chunk)
-    arrays, meta = npz.open_npz(chunk, KIND)
-    found = from_arrays(chunk, arrays, meta["board_size"])
-    rows, digest = len(found), files.sha256(chunk)
+    source = _Source(chunk, KIND)
+    rows, digest = source.rows, files.sha256(chunk)
     bucket = _generator(seed, chunk.name, digest).integers(0, buckets, rows, np.uint16)
     bounds = offsets_of(np.bincount(bucket, minlength=buckets))
     places = _grouped(bucket, bounds)
     checksums = np.zeros(buckets, np.uint32)
     index = {"bucket_offsets": bounds, "entry_offsets": bounds, "bucket_checksum": checksums}
-    shapes = dict(layout(found.board_size, rows, len(found.policy_cell)))
+    shapes = dict(layout(source.meta["board_size"], rows, source.entries))
     shapes |= {name: (array.dtype, array.shape) for name, array in index.items()}
-    kept = {name: meta[name] for name in ("board_size", "positions", "games")}
+    kept = {name: source.meta[name] for name in ("board_size", "positions", "games")}
     document = {"kind": "parts", **kept, "rows": rows, "buckets": buckets, "seed": seed}
     document["inputs"] = {chunk.name: digest}
     with files.atomic(Path(output_dir) / PARTS) as handle:
         writer = npz.Writer(handle, shapes, document)
-        for name, array in _moved([found], places):
+        for name, array in _moved([source], places):
             if name == "policy_count":
                 index["entry_offsets"] = offsets_of(array)[bounds]
             ends = index["entry_offsets"] if name in ENTRIES else bounds
@@ -77,33 +76,34 @@ def gather(
     Reads only the slices, and checks them. Memory is that of the bucket. Returns {"rows"}. Raises
     `BadInput` if a file is missing, damaged, or was scattered otherwise than the first.
     """
-    slices: list[Positions] = []
-    inputs: dict[str, str] = {}
-    first: dict[str, Any] = {}
-    games = total = 0
-    for path in (Path(folder) / PARTS for folder in dirs):
-        arrays, meta = npz.open_npz(path, "parts", verify=_INDEX)
-        traits = {name: meta[name] for name in ("board_size", "positions", "buckets", "seed")}
-        first = first or traits
-        if traits != first or not 0 <= bucket < meta["buckets"]:
-            raise BadInput(
-                f"{path}: scattered with {traits}, where {first} and bucket {bucket} are wanted;"
-                " scatter all chunks with the same settings"
-            )
-        slices.append(_slice_of(path, arrays, meta["board_size"], bucket))
-        games, total = games + meta["games"], total + meta["rows"]
-        inputs |= {f"{path.parent.name}/{name}": sha for name, sha in meta["inputs"].items()}
-    if not slices:
+    sources = [_Source(Path(folder) / PARTS, "parts", bucket) for folder in dirs]
+    if not sources:
         raise BadInput(f"{output}: no folder of scattered parts was named; name at least one")
-    rows, board_size = sum(map(len, slices)), slices[0].board_size
+    first = sources[0].traits
+    for source in sources:
+        if source.traits != first:
+            raise BadInput(
+                f"{source.path}: scattered with {source.traits}, where {sources[0].path} has"
+                f" {first}; scatter all chunks with the same settings"
+            )
+    inputs = {
+        f"{source.path.parent.name}/{name}": digest
+        for source in sources
+        for name, digest in source.meta["inputs"].items()
+    }
+    rows = sum(source.rows for source in sources)
     places = _generator(seed, bucket, inputs).permutation(rows)
     document = {"kind": KIND, **first, "rows": rows, "bucket": bucket, "inputs": inputs}
-    document |= {"scattered_rows": total, "scattered_games": games}
+    for total in ("rows", "games"):
+        document[f"scattered_{total}"] = sum(source.meta[total] for source in sources)
     with files.atomic(output) as handle:
-        entries = sum(len(part.policy_cell) for part in slices)
-        writer = npz.Writer(handle, layout(board_size, rows, entries), document)
-        for name, array in _moved(slices, places):
+        entries = sum(source.entries for source in sources)
+        shapes = layout(first["board_size"], rows, entries)
+        writer = npz.Writer(handle, shapes, document)
+        for name, array in _moved(sources, places):
             writer.append(name, array)
+        for source in sources:
+            source.check()
         writer.close()
     return {"rows": rows}
 
@@ -116,7 +116,7 @@ def summary(buckets: Sequence[Path | str], output: Path | str) -> dict[str, Any]
     names: list[str] = []
     metas: list[dict[str, Any]] = []
     for path in map(Path, buckets):
-        _, meta = npz.open_npz(path, KIND, verify=())
+        meta = npz.Reader(path, KIND).meta
         missing = {"bucket", "buckets", "scattered_rows"} - meta.keys()
         if missing or (
             metas and any(meta[k] != metas[0][k] for k in ("buckets", "seed", "inputs"))
@@ -179,42 +179,43 @@ def _move_boards(rows, places, out):
 
 
 @njit(cache=True)
-def _move_entries(entries, counts, places, offsets, out):
+def _move_entries(entries, places, offsets, out):
     e = 0
-    for k in range(len(places)):
-        first = offsets[places[k]]
-        for i in range(counts[k]):
-            out[first + i] = entries[e + i]
-        e += counts[k]
+    for place in places:
+        for k in range(offsets[place], offsets[place + 1]):
+            out[k] = entries[e]
+            e += 1
 
 
-def _moved(sources: Sequence[Positions], places: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+def _moved(sources: Sequence["_Source"], places: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
     """Each array of the sources' rows, moved: row k of them all goes to places[k].
 
-    One array is made at a time, and writes go to few places at once, for the sake of memory and
-    of its caches. Of the arrays, policy_count comes before those of the entries.
+    One array is read and made at a time, for the sake of memory, and rows are read in order and
+    written to few places at once, for the sake of its caches. The policy's entries come last.
     """
-    ends = np.cumsum([0, *map(len, sources)])
+    ends = np.cumsum([0, *(source.rows for source in sources)])
     parts = [
         (source, places[first:last])
         for source, first, last in zip(sources, ends[:-1], ends[1:], strict=True)
     ]
     offsets = np.zeros(1, np.int64)
-    for name, (dtype, shape) in layout(sources[0].board_size, len(places), 0).items():
+    for name, (dtype, shape) in layout(sources[0].meta["board_size"], len(places), 0).items():
         if name in ENTRIES:
             continue
         out = np.empty(shape, dtype)
         move = _move_boards if name in BOARDS else _move_rows
         for source, to in parts:
-            move(_bits(getattr(source, name)), to, _bits(out))
+            done = 0
+            for rows in source.blocks(name):
+                move(_bits(rows), to[done : done + len(rows)], _bits(out))
+                done += len(rows)
         if name == "policy_count":
             offsets = offsets_of(out)
         yield name, out
     for name, dtype in ENTRIES.items():
         out = np.empty(offsets[-1], dtype)
         for source, to in parts:
-            entries = _bits(getattr(source, name))
-            _move_entries(entries, source.policy_count, to, offsets, _bits(out))
+            _move_entries(_bits(source.entries_of(name)), to, offsets, _bits(out))
         yield name, out
 
 
@@ -223,15 +224,66 @@ def _bits(array: np.ndarray) -> np.ndarray:
     return array.view(np.uint16) if array.dtype == np.float16 else array
 
 
-def _slice_of(path: Path, arrays: dict[str, np.ndarray], board_size: int, bucket: int) -> Positions:
-    """The rows of one bucket in a file of parts, checked."""
-    first, last = arrays["bucket_offsets"][bucket : bucket + 2]
-    entry, end = arrays["entry_offsets"][bucket : bucket + 2]
-    slices = {name: arrays[name][first:last] for name in COLUMNS}
-    slices |= {name: arrays[name][entry:end] for name in ENTRIES}
-    checksum = 0
-    for array in slices.values():
-        checksum = npz.checksum(array, checksum)
-    if checksum != arrays["bucket_checksum"][bucket]:
-        raise BadInput(f"{path}: bucket {bucket} is damaged: its checksum differs; {npz.REMEDY}")
-    return from_arrays(path, slices, board_size)
+class _Source:
+    """The rows of a chunk, or of one bucket in a file of parts, read array by array."""
+
+    def __init__(self, path: Path, kind: str, bucket: int | None = None):
+        self.path = path
+        self._reader = npz.Reader(path, kind)
+        self.meta, found = self._reader.meta, self._reader.layout
+        wanted = INDEX if kind == "parts" else ()
+        try:
+            self.rows, self.entries = found["value"][1][0], found["policy_cell"][1][0]
+            self.traits = {name: self.meta[name] for name in TRAITS[: None if wanted else 2]}
+            columns = layout(self.meta["board_size"], self.rows, self.entries)
+            fitting = found.keys() - columns.keys() == set(wanted) and all(
+                found[name] == (np.dtype(dtype), shape) for name, (dtype, shape) in columns.items()
+            )
+        except (KeyError, TypeError, IndexError):
+            fitting = False
+        if not fitting:
+            raise BadInput(f"{path}: its arrays are not those of {kind}; {npz.REMEDY}")
+        self._rows: tuple[int, int | None] = (0, None)
+        self._entries: tuple[int, int | None] = (0, None)
+        self._checksum, self._wanted = 0, None
+        if bucket is not None:
+            self._choose(bucket)
+
+    def _choose(self, bucket: int) -> None:
+        buckets = self.meta["buckets"]
+        if not 0 <= bucket < buckets:
+            raise BadInput(f"{self.path}: has buckets 0 to {buckets - 1}, and no bucket {bucket}")
+        rows, entries, checksums = (self._reader.read(name).tolist() for name in INDEX)
+        self._rows = (rows[bucket], rows[bucket + 1])
+        self._entries = (entries[bucket], entries[bucket + 1])
+        self.rows = rows[bucket + 1] - rows[bucket]
+        self.entries = entries[bucket + 1] - entries[bucket]
+        self._wanted = checksums[bucket]
+
+    def blocks(self, name: str) -> Iterator[np.ndarray]:
+        """The rows of one array, some at a time."""
+        total = 0
+        for rows in self._reader.blocks(name, _ROWS, *self._rows):
+            self._add(rows)
+            total += int(rows.sum(dtype=np.int64)) if name == "policy_count" else 0
+            yield rows
+        if name == "policy_count" and total != self.entries:
+            raise self._damaged()
+
+    def entries_of(self, name: str) -> np.ndarray:
+        """The policy entries of the rows, of one array."""
+        array = self._reader.read(name, *self._entries)
+        self._add(array)
+        return array
+
+    def _add(self, array: np.ndarray) -> None:
+        if self._wanted is not None:
+            self._checksum = npz.checksum(array, self._checksum)
+
+    def check(self) -> None:
+        """Raise unless the arrays, all of which have been read in order, are as scattered."""
+        if self._wanted not in (None, self._checksum):
+            raise self._damaged()
+
+    def _damaged(self) -> BadInput:
+        return BadInput(f"{self.path}: damaged: the checksum of its bucket differs; {npz.REMEDY}")

@@ -21,7 +21,7 @@ from hexlib.nn.batches import Batch, Bucket, make_batch, open_source
 from hexlib.nn.checkpoint import Checkpoint, load, load_checkpoint, save, save_checkpoint
 from hexlib.nn.device import Device, choose
 from hexlib.nn.model import HexNet
-from hexlib.settings import Inference, Train, Window, window_rows
+from hexlib.settings import Inference, Train, Window
 
 LOG_POINTS = 10  # rows of metrics.csv a generation, at most
 SAVE_SECONDS = 30.0
@@ -111,7 +111,8 @@ class Trainer:
     def __init__(self, network: HexNet, settings: Train, device: Device):
         self.settings = settings
         self.device = device
-        self.network = network.to(device.device, memory_format=torch.channels_last).train()
+        self.network = network.to(device.device).train()
+        self.network.to(memory_format=torch.channels_last)
         self.average = HexNet(network.settings).to(device.device)
         self.average.load_state_dict(network.state_dict())
         self.average.eval()
@@ -188,6 +189,14 @@ def sampling_order(rows: int, samples: int, seed: int, generation: int) -> np.nd
     random = np.random.Generator(np.random.Philox(key=[seed, generation]))
     passes = [random.permutation(rows).astype(np.uint32) for _ in range(-(-samples // rows))]
     return np.concatenate(passes)[:samples]
+
+
+def window_rows(window: Window, made: int) -> int:
+    """Rows to train on when `made` rows have been made in the run (`Window` gives the law)."""
+    c, alpha, beta = window.rows, window.exponent, window.growth
+    if made <= c:
+        return made
+    return int(c * (1 + beta * ((made / c) ** alpha - 1) / alpha))
 
 
 def open_window(

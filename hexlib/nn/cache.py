@@ -1,0 +1,114 @@
+"""Evaluations remembered, so that a position that comes back costs no network call.
+
+Searches of successive moves of a game share most of their tree, and games share their openings. A
+board and its 180° turn are the same position for the player to move (and the colours are already
+exchanged by turning the board for him), so one of the two stands for both: the one whose hash is
+smaller is what the network sees. That is so with a cache of any size, even 0, so that the size
+changes no answer.
+"""
+
+import numpy as np
+from numba import njit
+
+from hexlib import rng
+from hexlib.nn.inference import Evaluator
+
+
+@njit(cache=True)
+def _hash(board, zobrist, turned):
+    """128-bit hash of a board int8 [A] as two uint64 (Zobrist 1970), seen turned by 180° or not."""
+    first, second = np.uint64(0), np.uint64(0)
+    area = len(board)
+    for cell in range(area):
+        stone = board[area - 1 - cell] if turned else board[cell]
+        if stone:
+            first ^= zobrist[0, stone - 1, cell]
+            second ^= zobrist[1, stone - 1, cell]
+    return first, second
+
+
+@njit(cache=True)
+def _look_up(
+    boards, zobrist, table_keys, table_logits, table_values, keys, turned, logits, values, misses
+):
+    """Answer what is known; fills the numbers of the rest into `misses` and returns how many."""
+    area = boards.shape[1]
+    missing = 0
+    size = len(table_values)
+    for k in range(len(boards)):
+        straight = _hash(boards[k], zobrist, False)
+        around = _hash(boards[k], zobrist, True)
+        turned[k] = around < straight
+        keys[k, 0], keys[k, 1] = around if turned[k] else straight
+        slot = np.int64(keys[k, 0] % np.uint64(size)) if size else 0
+        if size and table_keys[slot, 0] == keys[k, 0] and table_keys[slot, 1] == keys[k, 1]:
+            values[k] = table_values[slot]
+            for cell in range(area):
+                logits[k, cell] = table_logits[slot, area - 1 - cell if turned[k] else cell]
+        else:
+            misses[missing] = k
+            missing += 1
+    return missing
+
+
+@njit(cache=True)
+def _remember(
+    new_logits,
+    new_values,
+    table_keys,
+    table_logits,
+    table_values,
+    keys,
+    turned,
+    logits,
+    values,
+    misses,
+):
+    """Put the network's answers into the table, in place of what lay there, and hand them on."""
+    area = logits.shape[1]
+    size = len(table_values)
+    for row in range(len(misses)):
+        k = misses[row]
+        values[k] = new_values[row]
+        for cell in range(area):
+            logits[k, cell] = new_logits[row, area - 1 - cell if turned[k] else cell]
+        if size:
+            slot = np.int64(keys[k, 0] % np.uint64(size))
+            table_keys[slot] = keys[k]
+            table_logits[slot] = new_logits[row]
+            table_values[slot] = new_values[row]
+
+
+class CachedEvaluator:
+    """An `Evaluator` with a table of `size` positions in front of it; it is called the same way."""
+
+    def __init__(self, evaluator: Evaluator, size: int):
+        self.evaluator = evaluator
+        self.board_size = evaluator.board_size
+        self.asked = 0  # boards so far, of which evaluator.evaluated were not known
+        area = evaluator.board_size**2
+        seeds = np.arange(4 * area, dtype=np.uint64)
+        self._zobrist = np.array([rng.mix(seed) for seed in seeds], np.uint64).reshape(2, 2, area)
+        # The key 0 of an empty slot is that of the empty board, which must not seem known.
+        keys = np.full((size, 2), np.uint64(1))
+        self._table = (keys, np.zeros((size, area), np.float32), np.zeros(size, np.float32))
+
+    @property
+    def hit_rate(self) -> float:
+        """Share of the boards so far that were known."""
+        return 1 - self.evaluator.evaluated / max(1, self.asked)
+
+    def __call__(self, boards: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """As `Evaluator`: boards int8 [R, A] → logits float32 [R, A], values float32 [R]."""
+        count, area = boards.shape
+        keys, turned = np.empty((count, 2), np.uint64), np.empty(count, np.bool_)
+        answers = (np.empty((count, area), np.float32), np.empty(count, np.float32))
+        misses = np.empty(count, np.int64)
+        missing = _look_up(boards, self._zobrist, *self._table, keys, turned, *answers, misses)
+        misses = misses[:missing]
+        unknown = boards[misses]
+        unknown[turned[misses]] = unknown[turned[misses], ::-1]
+        new = self.evaluator(unknown)
+        _remember(*new, *self._table, keys, turned, *answers, misses)
+        self.asked += count
+        return answers

@@ -1,0 +1,206 @@
+"""Settings: what is accepted, what is refused and how, and the files generated from them."""
+
+import itertools
+import re
+import shlex
+
+import jsonschema
+import pytest
+import yaml
+from conftest import REPOSITORY
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hexlib import reference
+from hexlib.errors import BadInput
+from hexlib.settings import Config, Selfplay, options, read_config, validate, window_rows
+
+SETTINGS = [
+    REPOSITORY / "config/config.yaml",
+    *sorted((REPOSITORY / "config/presets").iterdir()),
+    *sorted((REPOSITORY / "tests/config").iterdir()),
+]
+
+
+def test_generated_files_are_current():
+    """`make schema` writes them."""
+    assert (REPOSITORY / "config/schema.yaml").read_text() == reference.schema()
+    assert (REPOSITORY / "config/README.md").read_text() == reference.table()
+
+
+def test_every_key_has_a_meaning():
+    for key, field in reference._keys(Config):
+        assert field.description, key
+
+
+@pytest.mark.parametrize("path", SETTINGS, ids=lambda path: path.stem)
+def test_shipped_settings_fit_the_schema(path):
+    data = yaml.safe_load(path.read_text())
+    jsonschema.validate(data, yaml.safe_load(reference.schema()))
+    read_config(path)
+
+
+@pytest.mark.parametrize("path", SETTINGS, ids=lambda path: path.stem)
+def test_presets_set_all_that_the_default_config_sets(path):
+    """So that as an overlay, which is how they are read, they mean what they mean alone."""
+
+    def keys(data: dict, prefix: str = "") -> set[str]:
+        found = set()
+        for key, value in data.items():
+            nested = isinstance(value, dict)
+            found |= keys(value, f"{prefix}{key}.") if nested else {prefix + key}
+        return found
+
+    default, preset = (yaml.safe_load(file.read_text()) for file in (SETTINGS[0], path))
+    assert keys(default) <= keys(preset)
+
+
+def test_the_large_preset_has_the_defaults_of_the_pipeline_before():
+    config = read_config(REPOSITORY / "config/presets/hex13.yaml")
+    assert config.selfplay.games == 100_000
+    assert (config.selfplay.shards, config.selfplay.batch_size) == (3, 128)
+    assert (config.selfplay.widths, config.selfplay.cache_size) == ([13, 8], 60_000)
+    assert (config.clean.chunk_size, config.shuffle.buckets) == (10_000, 100)
+    assert config.train.max_samples == 35_000_000
+
+
+def test_values_from_the_command_line_may_be_text():
+    config = validate(
+        {"seed": "7", "run": 12, "selfplay": {"games": "50", "widths": ["3", "2"]}, "train": None},
+        "--config",
+    )
+    assert (config.seed, config.run, config.selfplay.games) == (7, "12", 50)
+    assert config.selfplay.widths == [3, 2]
+    assert config.train == Config().train
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ({"sede": 1}, "unknown key sede; did you mean seed?"),
+        ({"learning_rate": 1}, "unknown key learning_rate; did you mean train.learning_rate?"),
+        ({"train": {"lerning_rate": 1}}, "did you mean train.learning_rate?"),
+        ({"net": {"xyz": 1}}, "unknown key net.xyz; known keys: blocks, channels"),
+        ({"board_size": 20}, "board_size: Input should be less than or equal to 19, but it is 20"),
+        ({"run": "a/b"}, "run: String should match"),
+        ({"results_dir": "a{b}"}, "results_dir: String should match"),
+        ({"generations": {"count": 2, "first": 2}}, "generations.first: 2 leaves none of the 2"),
+        ({"selfplay": {"widths": [50]}}, "selfplay.widths: [50] do not fit a 7×7 board"),
+        ({"selfplay": {"search": "minimax", "widths": []}}, "selfplay.widths: [] do not fit"),
+        ({"board_size": 3, "selfplay": {"search": "minimax"}}, "selfplay.widths: [13, 8] do not"),
+        ({"selfplay": {"random_stones": 25}}, "selfplay.random_stones: 25 would fill more"),
+        ({"selfplay": {"games": 3, "shards": 4}}, "selfplay.shards: 4 files for 3 games"),
+        ({"selfplay": {"existing": ["x"]}}, "selfplay.existing: the games given stand in for one"),
+        ({"clean": {"chunk_size": 1}}, "clean.chunk_size: 1 would split 4000 games into 4000"),
+        ({"train": {"final_learning_rate": 0.5}}, "train.final_learning_rate: 0.5 is above"),
+        (
+            {"initial_checkpoint": "x", "generations": {"first": 1}},
+            "initial_checkpoint: has no use where generations.first is above 0",
+        ),
+    ],
+)
+def test_bad_settings_are_told_in_one_line(data, message):
+    with pytest.raises(BadInput) as refused:
+        validate(data, "some.yaml")
+    assert str(refused.value).startswith("some.yaml: ")
+    assert message in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_default_widths_do_not_matter_to_another_search():
+    assert validate({"board_size": 3, "selfplay": {"random_stones": 2}}, "x").board_size == 3
+
+
+def test_errors_name_the_line_in_the_last_file_that_sets_the_key(tmp_path):
+    first, second = tmp_path / "first.yaml", tmp_path / "second.yaml"
+    first.write_text("seed: 1\nnet:\n  blocks: 0\n")
+    second.write_text("# only a comment\nseed: -1\n")
+    with pytest.raises(BadInput, match=rf"^{re.escape(str(first))}:3: net\.blocks: "):
+        validate({"seed": 1, "net": {"blocks": 0}}, str(first), str(second))
+    with pytest.raises(BadInput, match=rf"^{re.escape(str(second))}:2: seed: "):
+        validate({"seed": -1}, str(first), str(second), "--config")
+    with pytest.raises(BadInput, match=r"^--config: board_size: "):
+        validate({"board_size": 2}, str(first), str(second), "--config")
+
+
+@pytest.mark.parametrize("text", ["seed: [1\n", "- 1\n", None])
+def test_files_that_are_no_settings_are_named(tmp_path, text):
+    path = tmp_path / "settings.yaml"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(BadInput, match=re.escape(str(path))) as refused:
+        read_config(path)
+    assert "\n" not in str(refused.value)
+
+
+def test_options_spell_out_every_key():
+    section = Selfplay(existing=["a b", "it's"], accept_partial=True)
+    words = shlex.split(options(section, {"games"}, "my-"))
+    assert words[:2] == ["--my-shards", "2"]
+    assert words[words.index("--my-existing") + 1 :] == ["a b", "it's", "--my-accept-partial"]
+    assert "--no-accept-partial" in options(Selfplay())
+    assert len([word for word in words if word.startswith("--")]) == len(Selfplay.model_fields) - 1
+
+
+@given(
+    count=st.integers(1, 150),
+    span=st.integers(0, 160),
+    rates=st.tuples(st.floats(1e-4, 1e-2), st.floats(1e-4, 1e-2)).map(sorted),
+)
+def test_learning_rate_falls_from_the_one_to_the_other(count, span, rates):
+    low, high = rates
+    config = Config.model_validate(
+        {
+            "generations": {"count": count},
+            "train": {
+                "learning_rate": high,
+                "final_learning_rate": low,
+                "decay_generations": span,
+            },
+        }
+    )
+    pairs = [config.learning_rates(generation) for generation in range(count)]
+    assert pairs[0][0] == high
+    for (start, end), (following, _) in itertools.pairwise(pairs):
+        assert end == following <= start
+    if span:
+        assert pairs[-1][1] == pytest.approx(low)
+    else:
+        assert all(pair == (high, high) for pair in pairs)
+
+
+@given(made=st.integers(0, 10**9))
+def test_the_window_grows_with_what_is_made_and_never_past_it(made):
+    window = Config().window
+    rows = window_rows(window, made)
+    assert min(made, window.rows) <= rows <= made
+    assert rows <= window_rows(window, made + 1000)
+
+
+@pytest.mark.parametrize("name", ["requirements", "requirements-dev"])
+def test_locks_pin_everything_that_is_asked_for(name):
+    def lines(file: str) -> list[str]:
+        text = (REPOSITORY / "envs" / file).read_text()
+        return [line for line in text.splitlines() if line and not line.startswith("#")]
+
+    def plain(package: str) -> str:
+        return re.split(r"[<>=]", package)[0].lower().replace("_", "-")
+
+    lock = lines(f"{name}.txt")
+    assert all(re.fullmatch(r"[\w.-]+==[\w.]+", line) for line in lock)
+    assert "torch==2.13.0" in lock
+    asked = [line for line in lines(f"{name}.in") if not line.startswith("-r")]
+    assert {plain(line) for line in asked} <= {plain(line) for line in lock}
+
+
+def test_the_locks_agree():
+    base, dev = (
+        set((REPOSITORY / "envs" / name).read_text().splitlines())
+        for name in ("requirements.txt", "requirements-dev.txt")
+    )
+    assert base < dev
+
+
+def test_the_environment_of_the_rules_is_the_lock():
+    environment = yaml.safe_load((REPOSITORY / "envs/hexlib.yaml").read_text())
+    assert {"pip": ["-r requirements.txt", "-e .."]} in environment["dependencies"]

@@ -1,0 +1,165 @@
+"""Network, checkpoints and inference."""
+
+import pickle
+
+import numpy as np
+import pytest
+import torch
+
+from hexlib.errors import BadInput
+from hexlib.files import sha256
+from hexlib.nn.cache import CachedEvaluator
+from hexlib.nn.checkpoint import Checkpoint, load, load_checkpoint, save_checkpoint
+from hexlib.nn.device import Device, choose
+from hexlib.nn.inference import Evaluator, write_planes
+from hexlib.nn.model import HexNet, random_network, ring
+from hexlib.settings import Inference, Net
+
+FLOAT = Device(torch.device("cpu"), torch.float32, "tests")
+
+
+def small_network(seed=0) -> HexNet:
+    """A network whose batch norms have statistics of their own."""
+    network = random_network(Net(blocks=3, channels=16), seed)
+    with torch.no_grad():
+        generator = torch.Generator().manual_seed(seed)
+        for name, buffer in network.named_buffers():
+            if name.endswith("running_mean"):
+                buffer.copy_(torch.randn(buffer.shape, generator=generator) / 5)
+            elif name.endswith("running_var"):
+                buffer.copy_(torch.rand(buffer.shape, generator=generator) + 0.5)
+    return network.eval()
+
+
+def some_boards(n, count, seed=0):
+    return np.random.default_rng(seed).integers(0, 3, (count, n * n)).astype(np.int8)
+
+
+def planes_of(boards, n):
+    """The input again, the slow way, float32 [B, 2, n+2, n+2]."""
+    planes = np.zeros((len(boards), 2, n + 2, n + 2), np.float32)
+    planes[:, 0, [0, -1], :] = 1  # top and bottom belong to the player to move
+    planes[:, 1, :, [0, -1]] = 1
+    grid = boards.reshape(-1, n, n)
+    planes[:, 0, 1:-1, 1:-1] = grid == 1
+    planes[:, 1, 1:-1, 1:-1] = grid == 2
+    return torch.from_numpy(planes)
+
+
+@pytest.mark.parametrize("n", [3, 7, 19])
+def test_evaluator_is_the_network(n):
+    network, boards = small_network(), some_boards(n, 70)
+    with torch.no_grad():
+        policy, value = network(planes_of(boards, n))
+    logits, values = Evaluator(network, n, FLOAT)(boards)
+    assert np.abs(logits - policy.numpy()).max() < 1e-4
+    assert np.abs(values - (2 * torch.sigmoid(value) - 1).numpy()).max() < 1e-5
+
+
+@pytest.mark.parametrize("precision", ["float32", "auto"])
+def test_what_is_said_of_a_board_does_not_depend_on_the_others(precision):
+    n, boards = 7, some_boards(7, 300)
+    evaluator = Evaluator(small_network(), n, choose(Inference(device="cpu", precision=precision)))
+    logits, values = evaluator(boards)
+    order = np.random.default_rng(1).permutation(300)
+    for part in (order, order[:1], order[:37], order[200:]):
+        again = evaluator(boards[part])
+        assert np.array_equal(again[0], logits[part])
+        assert np.array_equal(again[1], values[part])
+
+
+@pytest.mark.parametrize("size", [0, 1, 50, 5000])
+def test_a_cache_changes_no_answer(size):
+    n, boards = 5, some_boards(5, 200)
+    boards = np.concatenate([boards, boards[::3], boards[::5, ::-1], np.zeros((2, 25), np.int8)])
+    evaluator = CachedEvaluator(Evaluator(small_network(), n, FLOAT), size)
+    answers = [evaluator(boards[start : start + 40]) for start in range(0, len(boards), 40)]
+    logits, values = (np.concatenate(parts) for parts in zip(*answers, strict=True))
+    # The network itself differs between a board and its turn: one of the two answers is given.
+    known = np.zeros(len(boards), bool)
+    for turn in (False, True):
+        plain, plain_values = Evaluator(small_network(), n, FLOAT)(
+            np.ascontiguousarray(boards[:, ::-1]) if turn else boards
+        )
+        same = (logits == (plain[:, ::-1] if turn else plain)).all(1) & (values == plain_values)
+        known |= same
+    assert known.all()
+    for row in range(0, 200, 5):  # a board and its turn have one answer
+        again = 200 + 67 + row // 5
+        assert np.array_equal(logits[row], logits[again, ::-1])
+        assert values[row] == values[again]
+    assert evaluator.asked == len(boards)
+    assert (evaluator.hit_rate > 0.3) == (size == 5000)
+    if size == 0:
+        assert evaluator.hit_rate == 0
+
+
+def test_planes_leave_the_ring_alone():
+    n, boards = 5, some_boards(5, 9)
+    planes = np.tile(ring(n), (9, 1, 1, 1))
+    write_planes(boards, n, planes)
+    assert torch.equal(torch.from_numpy(planes).permute(0, 3, 1, 2), planes_of(boards, n))
+
+
+def test_folding_changes_nothing():
+    network = small_network()
+    planes = planes_of(some_boards(9, 20), 9)
+    with torch.no_grad():
+        for ours, theirs in zip(network.folded()(planes), network(planes), strict=True):
+            assert torch.allclose(ours, theirs, atol=1e-4)
+
+
+def test_checkpoint_round_trip_is_the_same_bytes(tmp_path):
+    first, second = tmp_path / "a.pt", tmp_path / "other name.pt"
+    save_checkpoint(first, Checkpoint(small_network(), [5, 7], {"seed": 3}))
+    loaded = load_checkpoint(first)
+    assert loaded.board_sizes == [5, 7]
+    assert loaded.lineage == {"seed": 3}
+    save_checkpoint(second, loaded)
+    assert sha256(first) == sha256(second)
+
+
+def test_random_network_depends_on_the_seed_alone():
+    torch.manual_seed(5)
+    one = random_network(Net(), 1).state_dict()
+    torch.rand(3)
+    assert all(torch.equal(one[k], v) for k, v in random_network(Net(), 1).state_dict().items())
+    other = random_network(Net(), 2).state_dict()
+    assert not torch.equal(one["stem.conv.weight"], other["stem.conv.weight"])
+
+
+class Malicious:
+    def __reduce__(self):
+        return (print, ("this ran",))
+
+
+def test_what_is_no_checkpoint_is_refused(tmp_path, capsys):
+    path = tmp_path / "c.pt"
+    whole = tmp_path / "whole.pt"
+    save_checkpoint(whole, Checkpoint(small_network(), [5], {}))
+    contents = {
+        "empty": b"",
+        "text": b"not a checkpoint\n",
+        "torn": whole.read_bytes()[:-2000],
+        "pickle": pickle.dumps(Malicious()),
+    }
+    for content in contents.values():
+        path.write_bytes(content)
+        with pytest.raises(BadInput, match=r"c\.pt: not a checkpoint"):
+            load_checkpoint(path)
+    torch.save({"kind": "checkpoint", "schema": 1, "net": Malicious()}, path)
+    with pytest.raises(BadInput, match="more than tensors"):
+        load_checkpoint(path)
+    with pytest.raises(BadInput, match="no such"):
+        load_checkpoint(tmp_path / "absent.pt")
+    with pytest.raises(BadInput, match="not a training state"):
+        load(whole, "training state")
+    assert "this ran" not in capsys.readouterr().out
+
+
+def test_a_gpu_that_is_not_there_is_told():
+    if torch.cuda.is_available():
+        pytest.skip("there is one")
+    with pytest.raises(BadInput, match="sees no GPU"):
+        choose(Inference(device="cuda"))
+    assert "there is no GPU" in str(choose(Inference()))
