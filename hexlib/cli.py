@@ -7,69 +7,17 @@ and errors quick.
 
 import argparse
 import json
+import shlex
 import sys
 import traceback
-from collections.abc import Container, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args, get_origin
-
-from pydantic import ValidationError
+from typing import Any
 
 import hexlib
 from hexlib import files, logs, settings, signals
 from hexlib.errors import BadInput, Interrupted
-from hexlib.settings import Section
-
-SectionType = TypeVar("SectionType", bound=Section)
-
-
-def add_options(
-    parser: argparse.ArgumentParser,
-    section: type[Section],
-    leave_out: Container[str] = (),
-    prefix: str = "",
-) -> None:
-    """Add an option for each key of a section; one that is not given is None."""
-    group = parser.add_argument_group(f"settings of {section.__name__.lower()}")
-    for key, field in section.model_fields.items():
-        if key in leave_out:
-            continue
-        default = field.default
-        shown = " ".join(map(str, default)) if isinstance(default, list) else default
-        keywords: dict[str, Any] = {
-            "dest": prefix + key,
-            "default": None,
-            "help": f"{field.description} Default: {shown}.".replace("%", "%%"),
-        }
-        if field.annotation is bool:
-            keywords["action"] = argparse.BooleanOptionalAction
-        elif get_origin(field.annotation) is list:
-            keywords |= {"nargs": "+", "metavar": "X"}
-        elif get_origin(field.annotation) is Literal:
-            keywords["choices"] = get_args(field.annotation)
-        else:
-            keywords["metavar"] = "X"
-        group.add_argument("--" + (prefix + key).replace("_", "-"), **keywords)
-
-
-def section_of(
-    arguments: argparse.Namespace, section: type[SectionType], prefix: str = ""
-) -> SectionType:
-    """The settings of a section: those of `--config`, if given, with the options on top."""
-    base: dict[str, Any] = {}
-    if getattr(arguments, "config", None):
-        whole = settings.read_config(arguments.config)
-        base = getattr(whole, section.__name__.lower()).model_dump()
-    for key in section.model_fields:
-        value = getattr(arguments, prefix + key, None)
-        if value is not None:
-            base[key] = value
-    try:
-        return section.model_validate(base)
-    except ValidationError as error:
-        first = error.errors()[0]
-        option = "--" + (prefix + str(first["loc"][0])).replace("_", "-")
-        raise BadInput(f"{option}: {first['msg']}, but it is {first['input']!r}") from None
+from hexlib.options import add_options, common_options, section_of
 
 
 def _say(result: Any, as_json: bool) -> None:
@@ -115,7 +63,7 @@ def _init(arguments: argparse.Namespace) -> None:
 
 def _init_options(parser: argparse.ArgumentParser) -> None:
     add_options(parser, settings.Net)
-    _common(parser, "output", "seed")
+    common_options(parser, "output", "seed")
     parser.add_argument("--board-size", type=int, default=7, metavar="N", help="Default: 7.")
 
 
@@ -139,7 +87,9 @@ def _selfplay(arguments: argparse.Namespace) -> None:
 
 
 def _selfplay_options(parser: argparse.ArgumentParser) -> None:
-    _common(parser, "checkpoint", "output", "board_size", "generation", "seed", "progress_dir")
+    common_options(
+        parser, "checkpoint", "output", "board_size", "generation", "seed", "progress_dir"
+    )
     parser.add_argument("--games", type=int, required=True, metavar="N", help="Games to play.")
     parser.add_argument(
         "--first-game",
@@ -178,7 +128,7 @@ def _clean_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "inputs", nargs="+", metavar="INPUT", help="Files, or folders of any depth."
     )
-    _common(parser, "output_dir")
+    common_options(parser, "output_dir")
     parser.add_argument("--board-size", type=int, default=7, metavar="N", help="Default: 7.")
     parser.add_argument(
         "--chunks", type=int, metavar="N", help="Number of chunks, in place of --chunk-size."
@@ -201,7 +151,7 @@ def _process(arguments: argparse.Namespace) -> None:
 
 def _process_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("chunk", metavar="CHUNK", help="A cleaned chunk (.trmph).")
-    _common(parser, "output", "board_size")
+    common_options(parser, "output", "board_size")
     add_options(parser, settings.Process)
 
 
@@ -219,20 +169,28 @@ def _shuffle_options(parser: argparse.ArgumentParser) -> None:
     total.add_argument("buckets", nargs="+", metavar="BUCKET.npz", help="All its buckets.")
     total.add_argument("--output", required=True, metavar="F.json", help="The summary.")
     for step in (scatter, gather, total):
-        _common(step, "seed")
+        common_options(step, "seed")
 
 
 def _shuffle(arguments: argparse.Namespace) -> None:
     from hexlib.stages import shuffle
 
+    # To the log alone: there may be many of these jobs, and each is short.
     if arguments.step == "scatter":
         buckets = section_of(arguments, settings.Shuffle).buckets
-        shuffle.scatter(Path(arguments.chunk), Path(arguments.output_dir), buckets, arguments.seed)
+        dealt = shuffle.scatter(
+            Path(arguments.chunk), Path(arguments.output_dir), buckets, arguments.seed
+        )
+        logs.detail("%s positions dealt over %s buckets", dealt["rows"], buckets)
     elif arguments.step == "gather":
         folders = [Path(folder) for folder in arguments.folders]
-        shuffle.gather(folders, arguments.bucket, Path(arguments.output), arguments.seed)
+        made = shuffle.gather(folders, arguments.bucket, Path(arguments.output), arguments.seed)
+        logs.detail("%s positions in bucket %s", made["rows"], arguments.bucket)
     else:
-        shuffle.summary([Path(bucket) for bucket in arguments.buckets], Path(arguments.output))
+        whole = shuffle.summary(
+            [Path(bucket) for bucket in arguments.buckets], Path(arguments.output)
+        )
+        logs.detail("%s positions in %s buckets", whole["rows"], len(arguments.buckets))
 
 
 def _train(arguments: argparse.Namespace) -> None:
@@ -264,7 +222,7 @@ def _train_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--state", metavar="S", help="state.pt of the training before, whose optimiser goes on."
     )
-    _common(parser, "checkpoint", "output_dir", "generation", "seed", "progress_dir")
+    common_options(parser, "checkpoint", "output_dir", "generation", "seed", "progress_dir")
     add_options(parser, settings.Train, {"decay_generations"})
     add_options(parser, settings.Window, {"generations"}, "window_")
     add_options(parser, settings.Inference)
@@ -273,20 +231,20 @@ def _train_options(parser: argparse.ArgumentParser) -> None:
 def _evaluate_options(parser: argparse.ArgumentParser) -> None:
     kinds = parser.add_subparsers(dest="what", required=True, metavar="WHAT")
     solved = kinds.add_parser("solved", help="Against positions whose winner is known.")
-    _common(solved, "checkpoint", "board_size")
+    common_options(solved, "checkpoint", "board_size")
     match = kinds.add_parser("match", help="Two checkpoints against each other.")
     match.add_argument("--a", required=True, metavar="C1", help="A checkpoint.")
     match.add_argument("--b", required=True, metavar="C2", help="Its opponent.")
-    _common(match, "board_size", "seed")
+    common_options(match, "board_size", "seed")
     for kind, unused in ((solved, {"games"}), (match, {"positions"})):
         kind.add_argument("--output", metavar="F.json", help="Write the result there.")
         kind.add_argument("--json", action="store_true", help="Print the result as JSON.")
         add_options(kind, settings.Evaluate, unused)
         add_options(kind, settings.Inference)
-        _common(kind)
+        common_options(kind)
     ladder = kinds.add_parser("ladder", help="Elo of all players of some matches.")
     ladder.add_argument("matches", nargs="+", metavar="MATCH.json", help="Results of matches.")
-    _common(ladder, "output")
+    common_options(ladder, "output")
 
 
 def _evaluate(arguments: argparse.Namespace) -> None:
@@ -341,7 +299,7 @@ def _report(arguments: argparse.Namespace) -> None:
 
 def _report_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run_dir", metavar="RUN_DIR", help="Such as results/default.")
-    _common(parser, "output")
+    common_options(parser, "output")
 
 
 def _board_size(arguments: argparse.Namespace, checkpoint: str | None = None) -> int:
@@ -351,30 +309,6 @@ def _board_size(arguments: argparse.Namespace, checkpoint: str | None = None) ->
     from hexlib.nn.checkpoint import load_checkpoint
 
     return load_checkpoint(checkpoint or arguments.checkpoint).board_sizes[-1]
-
-
-def _common(parser: argparse.ArgumentParser, *names: str) -> None:
-    """Add the options of these names, which mean the same in every verb, and --log."""
-    known: dict[str, dict[str, Any]] = {
-        "checkpoint": {"required": True, "metavar": "C", "help": "The network's checkpoint (.pt)."},
-        "output": {"required": True, "metavar": "F", "help": "The file to write."},
-        "output_dir": {"required": True, "metavar": "D", "help": "The folder to write into."},
-        "board_size": {
-            "type": int,
-            "metavar": "N",
-            "help": "Cells along a side. Default: that of the input.",
-        },
-        "generation": {"type": int, "default": 0, "metavar": "G", "help": "Default: 0."},
-        "seed": {"type": int, "default": 0, "metavar": "S", "help": "Default: 0."},
-        "progress_dir": {
-            "metavar": "D",
-            "help": "Where unfinished work outlives a kill. Default: .progress beside the output.",
-        },
-    }
-    for name in names:
-        parser.add_argument("--" + name.replace("_", "-"), **known[name])
-    if not any("--log" in action.option_strings for action in parser._actions):
-        parser.add_argument("--log", metavar="F", help="Also write what is said to this file.")
 
 
 VERBS = {
@@ -411,6 +345,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser().parse_args(argv)
     try:
         logs.start(arguments.log)
+        logs.detail(
+            "hexlib %s: %s", hexlib.__version__, shlex.join(sys.argv[1:] if argv is None else argv)
+        )
         with signals.listening():
             VERBS[arguments.verb][1](arguments)
     except (BadInput, Interrupted) as error:

@@ -4,12 +4,9 @@ import contextlib
 import hashlib
 import json
 import os
-import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
-
-import numpy as np
 
 from hexlib.errors import BadInput
 
@@ -79,45 +76,3 @@ def sha256(path: Path | str) -> str:
 def sha256_of(paths: Sequence[Path | str]) -> dict[str, str]:
     """Digest by file name (without folders, so that a run can be moved)."""
     return {Path(path).name: sha256(path) for path in paths}
-
-
-def write_npz(path: Path | str, arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> None:
-    """Write arrays uncompressed, with `meta` as JSON in the entry `meta`, whole or not at all.
-
-    `meta` must name the `kind` of the product; the schema version is added. Members are stored
-    with a constant date, so that equal content gives equal bytes.
-    """
-    document = json.dumps({"schema": SCHEMA, **meta}, sort_keys=True).encode()
-    members = {"meta": np.frombuffer(document, np.uint8), **arrays}
-    with (
-        atomic(path) as handle,
-        zipfile.ZipFile(handle, "w", zipfile.ZIP_STORED, allowZip64=True) as archive,
-    ):
-        for name, array in members.items():
-            with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as member:
-                np.lib.format.write_array(member, np.ascontiguousarray(array), allow_pickle=False)
-
-
-def read_npz(path: Path | str, kind: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """Read a product written by `write_npz`: its arrays and its meta.
-
-    Raises `BadInput` that names the file when it is missing, damaged (the zip's checksums are
-    verified), of another kind, or of another schema version.
-    """
-    remedy = "remove it and run the same command again to make it anew"
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-        meta = json.loads(arrays.pop("meta").tobytes())
-    except FileNotFoundError:
-        raise BadInput(f"{path}: no such file") from None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise BadInput(f"{path}: not a whole {kind} file ({error}); {remedy}") from None
-    if not isinstance(meta, dict) or meta.get("kind") != kind:
-        found = meta.get("kind") if isinstance(meta, dict) else meta
-        raise BadInput(f"{path}: holds {found!r}, where {kind!r} is wanted")
-    if meta.get("schema") != SCHEMA:
-        raise BadInput(
-            f"{path}: schema version {meta.get('schema')}, this version reads {SCHEMA}; {remedy}"
-        )
-    return arrays, meta

@@ -1,6 +1,6 @@
 """npz files larger than memory: written block by block, read as views of the mapped file.
 
-The files are those of `files.write_npz`: uncompressed zip members with a JSON entry `meta`.
+They are what numpy.savez writes, uncompressed zip members, with a JSON entry `meta`.
 """
 
 import json
@@ -93,6 +93,19 @@ class Writer:
                 archive.NameToInfo[member.filename] = member
 
 
+def write(path: Path | str, arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> None:
+    """Write arrays at once, with `meta` as JSON in the entry `meta`, whole or not at all.
+
+    `meta` must name the `kind` of the product; the schema version is added.
+    """
+    layout = {name: (array.dtype, array.shape) for name, array in arrays.items()}
+    with files.atomic(path) as handle:
+        writer = Writer(handle, layout, meta)
+        for name, array in arrays.items():
+            writer.append(name, array)
+        writer.close()
+
+
 def _npy_header(dtype: np.dtype, shape: tuple[int, ...]) -> bytes:
     out = BytesIO()
     description = np.lib.format.dtype_to_descr(dtype)
@@ -122,6 +135,9 @@ class Reader:
                     member.filename.removesuffix(".npy"): _Member.of(self._handle, member)
                     for member in archive.infolist()
                 }
+                ends = [member.end for member in self._members.values()]
+                if max(ends, default=0) != archive.start_dir:
+                    raise ValueError("the zip's directory does not list all that is in it")
             self.meta = json.loads(self.read("meta").tobytes())
         except _DAMAGE as error:
             raise self._damaged(error) from None
@@ -188,6 +204,11 @@ class _Member(NamedTuple):
     crc: int  # of its header and data
     header_crc: int
 
+    @property
+    def end(self) -> int:
+        """Where its data ends."""
+        return self.start + math.prod(self.shape) * self.dtype.itemsize
+
     @classmethod
     def of(cls, handle: IO[bytes], member: zipfile.ZipInfo) -> "_Member":
         """Find a stored member of the zip that `handle` reads."""
@@ -212,7 +233,7 @@ class _Member(NamedTuple):
 def open_npz(
     path: Path | str, kind: str, verify: bool = True
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """Map a product of `files.write_npz` or `Writer`: read-only views of its arrays, and its meta.
+    """Map a product of `write` or `Writer`: read-only views of its arrays, and its meta.
 
     Nothing is copied: the views share the mapped pages, which the system drops when it needs
     memory. `verify` reads the file once to check the checksums. Raises `BadInput` as `Reader`.

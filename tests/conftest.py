@@ -34,7 +34,8 @@ class Project:
             env={
                 **os.environ,
                 "PATH": os.pathsep.join(search),
-                "PYTHONPATH": str(self.folder),
+                # The real commands run from the repository, where numba's compiled code lies.
+                "PYTHONPATH": str(self.folder if self.stand_in else REPOSITORY),
                 "PYTHONDONTWRITEBYTECODE": "1",
             },
             stdout=subprocess.PIPE,

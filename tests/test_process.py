@@ -205,7 +205,7 @@ def test_missing_and_damaged_files(tmp_path):
     output.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(BadInput, match="not a whole positions file"):
         positions.read_positions(output)
-    files.write_npz(output, {"value": np.zeros(3, np.int8)}, {"kind": "positions", "board_size": 5})
+    npz.write(output, {"value": np.zeros(3, np.int8)}, {"kind": "positions", "board_size": 5})
     with pytest.raises(BadInput, match="not those of positions"):
         positions.open_positions(output)
 

@@ -2,7 +2,6 @@
 
 import gzip
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -254,7 +253,7 @@ def test_search_statistics_return(tmp_path):
 def test_search_statistics_that_do_not_fit_are_refused(tmp_path, name):
     arrays = dict(vars(made_up_search(random_games(5, 10))))
     arrays[name] = arrays[name][:-1]
-    files.write_npz(tmp_path / "x.search.npz", arrays, {"kind": "search"})
+    npz.write(tmp_path / "x.search.npz", arrays, {"kind": "search"})
     with pytest.raises(BadInput, match=r"x\.search\.npz"):
         records.read_search(tmp_path / "x.search.npz")
 
@@ -279,82 +278,6 @@ def test_misfit_finds_the_first_wrong_game():
             values, search.policy_count, search.policy_cell, search.policy_probability
         )
         assert records.misfit(games, changed) == wrong
-
-
-# npz files written block by block and mapped.
-
-ARRAYS = {
-    "a": np.arange(35, dtype=np.uint8).reshape(7, 5),
-    "b": np.linspace(-1, 1, 11).astype(np.float16),
-    "none": np.zeros((0, 3), np.int64),
-}
-
-
-def write_in_blocks(path: Path, block: int):
-    layout = {name: (a.dtype, a.shape) for name, a in ARRAYS.items()}
-    with files.atomic(path) as handle:
-        writer = npz.Writer(handle, layout, {"kind": "thing", "x": 1})
-        for start in range(0, 11, block):
-            for name, array in ARRAYS.items():
-                writer.append(name, array[start : start + block])
-        writer.close()
-
-
-def test_blocks_give_the_same_file_as_one(tmp_path):
-    files.write_npz(tmp_path / "whole.npz", ARRAYS, {"kind": "thing", "x": 1})
-    for block in (1, 4, 20):
-        write_in_blocks(tmp_path / f"{block}.npz", block)
-        assert files.sha256(tmp_path / f"{block}.npz") == files.sha256(tmp_path / "1.npz")
-    for name in ("whole", "4"):
-        mapped, meta = npz.open_npz(tmp_path / f"{name}.npz", "thing")
-        read, read_meta = files.read_npz(tmp_path / f"{name}.npz", "thing")
-        assert meta == read_meta == {"kind": "thing", "schema": files.SCHEMA, "x": 1}
-        for key, array in ARRAYS.items():
-            np.testing.assert_array_equal(mapped[key], array)
-            np.testing.assert_array_equal(read[key], array)
-            assert not mapped[key].flags.writeable
-
-
-def test_wrong_number_of_rows_is_an_error(tmp_path):
-    with (tmp_path / "x.npz").open("wb") as handle:
-        writer = npz.Writer(handle, {"a": (np.int8, (3,))}, {"kind": "thing"})
-        writer.append("a", np.zeros(2, np.int8))
-        with pytest.raises(ValueError, match="fewer rows"):
-            writer.close()
-        with pytest.raises(ValueError, match="more rows"):
-            writer.append("a", np.zeros(2, np.int8))
-
-
-@QUICK
-@given(st.data())
-def test_damage_is_found_or_harmless(tmp_path_factory, data):
-    path = tmp_path_factory.mktemp("npz") / "x.npz"
-    write_in_blocks(path, 20)
-    whole = path.read_bytes()
-    if data.draw(st.booleans()):
-        damaged = whole[: data.draw(st.integers(0, len(whole) - 1))]
-    else:
-        at = data.draw(st.integers(0, len(whole) - 1))
-        damaged = bytearray(whole)
-        damaged[at] ^= 1 << data.draw(st.integers(0, 7))
-    path.write_bytes(damaged)
-    try:
-        arrays, _ = npz.open_npz(path, "thing")
-    except BadInput:
-        return
-    for name, array in ARRAYS.items():
-        np.testing.assert_array_equal(arrays[name], array)
-
-
-def test_kind_and_schema_are_checked(tmp_path):
-    files.write_npz(tmp_path / "x.npz", ARRAYS, {"kind": "thing"})
-    with pytest.raises(BadInput, match="holds 'thing', where 'search' is wanted"):
-        npz.open_npz(tmp_path / "x.npz", "search")
-    files.write_npz(tmp_path / "x.npz", ARRAYS, {"kind": "thing", "schema": 99})
-    with pytest.raises(BadInput, match="schema version 99"):
-        npz.open_npz(tmp_path / "x.npz", "thing")
-    with pytest.raises(BadInput, match="no such file"):
-        npz.open_npz(tmp_path / "none.npz", "thing")
 
 
 def test_replay_of_random_games():

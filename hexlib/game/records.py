@@ -191,7 +191,7 @@ SEARCH_DTYPES = {
 
 def write_search(path: Path | str, search: SearchStatistics, meta: dict[str, Any]) -> None:
     """Write the `.search.npz` that lies beside a `.trmph`."""
-    files.write_npz(path, vars(search), {"kind": "search", **meta})
+    npz.write(path, vars(search), {"kind": "search", **meta})
 
 
 def read_search(path: Path | str) -> tuple[SearchStatistics, dict[str, Any]]:

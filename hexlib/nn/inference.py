@@ -45,7 +45,7 @@ class Evaluator:
         self.batch = fixed_batch(channels, board_size) if on_cpu else 512
         self._planes = np.tile(ring(board_size), (self.batch, 1, 1, 1))
         model = network.folded().to(device.device, device.precision)
-        model = model.to(memory_format=torch.channels_last)
+        model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         with torch.inference_mode(), warnings.catch_warnings():
             # Deprecated for torch.compile, which wants a compiler on the user's machine. Freezing
             # packs the weights once, where eager mode does so at each call: float32 gains a third.

@@ -112,7 +112,7 @@ class Trainer:
         self.settings = settings
         self.device = device
         self.network = network.to(device.device).train()
-        self.network.to(memory_format=torch.channels_last)
+        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = HexNet(network.settings).to(device.device)
         self.average.load_state_dict(network.state_dict())
         self.average.eval()

@@ -1,0 +1,86 @@
+"""Command line options made from the settings, and those that mean the same in every verb."""
+
+import argparse
+from collections.abc import Container
+from typing import Any, Literal, TypeVar, get_args, get_origin
+
+from pydantic import ValidationError
+
+from hexlib import settings
+from hexlib.errors import BadInput
+from hexlib.settings import Section
+
+SectionType = TypeVar("SectionType", bound=Section)
+
+
+def add_options(
+    parser: argparse.ArgumentParser,
+    section: type[Section],
+    leave_out: Container[str] = (),
+    prefix: str = "",
+) -> None:
+    """Add an option for each key of a section; one that is not given is None."""
+    group = parser.add_argument_group(f"settings of {section.__name__.lower()}")
+    for key, field in section.model_fields.items():
+        if key in leave_out:
+            continue
+        default = field.default
+        shown = " ".join(map(str, default)) if isinstance(default, list) else default
+        keywords: dict[str, Any] = {
+            "dest": prefix + key,
+            "default": None,
+            "help": f"{field.description} Default: {shown}.".replace("%", "%%"),
+        }
+        if field.annotation is bool:
+            keywords["action"] = argparse.BooleanOptionalAction
+        elif get_origin(field.annotation) is list:
+            keywords |= {"nargs": "+", "metavar": "X"}
+        elif get_origin(field.annotation) is Literal:
+            keywords["choices"] = get_args(field.annotation)
+        else:
+            keywords["metavar"] = "X"
+        group.add_argument("--" + (prefix + key).replace("_", "-"), **keywords)
+
+
+def section_of(
+    arguments: argparse.Namespace, section: type[SectionType], prefix: str = ""
+) -> SectionType:
+    """The settings of a section: those of `--config`, if given, with the options on top."""
+    base: dict[str, Any] = {}
+    if getattr(arguments, "config", None):
+        whole = settings.read_config(arguments.config)
+        base = getattr(whole, section.__name__.lower()).model_dump()
+    for key in section.model_fields:
+        value = getattr(arguments, prefix + key, None)
+        if value is not None:
+            base[key] = value
+    try:
+        return section.model_validate(base)
+    except ValidationError as error:
+        first = error.errors()[0]
+        option = "--" + (prefix + str(first["loc"][0])).replace("_", "-")
+        raise BadInput(f"{option}: {first['msg']}, but it is {first['input']!r}") from None
+
+
+def common_options(parser: argparse.ArgumentParser, *names: str) -> None:
+    """Add the options of these names, which mean the same in every verb, and --log."""
+    known: dict[str, dict[str, Any]] = {
+        "checkpoint": {"required": True, "metavar": "C", "help": "The network's checkpoint (.pt)."},
+        "output": {"required": True, "metavar": "F", "help": "The file to write."},
+        "output_dir": {"required": True, "metavar": "D", "help": "The folder to write into."},
+        "board_size": {
+            "type": int,
+            "metavar": "N",
+            "help": "Cells along a side. Default: that of the input.",
+        },
+        "generation": {"type": int, "default": 0, "metavar": "G", "help": "Default: 0."},
+        "seed": {"type": int, "default": 0, "metavar": "S", "help": "Default: 0."},
+        "progress_dir": {
+            "metavar": "D",
+            "help": "Where unfinished work outlives a kill. Default: .progress beside the output.",
+        },
+    }
+    for name in names:
+        parser.add_argument("--" + name.replace("_", "-"), **known[name])
+    if not any("--log" in action.option_strings for action in parser._actions):
+        parser.add_argument("--log", metavar="F", help="Also write what is said to this file.")

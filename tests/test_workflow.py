@@ -1,0 +1,117 @@
+"""The whole workflow, run for real on the tiny configuration, as a user would run it."""
+
+import json
+import re
+
+import pandas as pd
+import pytest
+
+TINY = ("--configfile", "tests/config/tiny.yaml")
+
+
+@pytest.fixture(scope="module")
+def finished(new_project):
+    """A project in which `snakemake train report` has run to its end, and what it said."""
+    project = new_project(stand_in=False)
+    done = project.snakemake("train", "report", "--cores", "2", *TINY)
+    assert done.returncode == 0, done.stdout
+    return project, done.stdout
+
+
+def products(project):
+    run = project.folder / "results/tiny"
+    return {path.relative_to(run).as_posix(): path for path in run.rglob("*") if path.is_file()}
+
+
+def test_every_product_is_there(finished):
+    project, _ = finished
+    made = products(project)
+    for gen in ("gen_000", "gen_001"):
+        for name in (
+            *("selfplay/shard_0000.trmph", "selfplay/shard_0001.search.npz"),
+            *("clean/chunk_0001.trmph", "clean/summary.json", "clean/rejected.tsv"),
+            *("shuffle/bucket_0002.npz", "shuffle/summary.json"),
+            *("train/checkpoint.pt", "train/metrics.csv", "train/lineage.json"),
+            *("evaluate/match.json", "evaluate/solved.json"),
+        ):
+            assert f"{gen}/{name}" in made
+    assert {"ladder.csv", "report/index.html", "config.yaml"} <= made.keys()
+    assert not [name for name in made if name.startswith((".progress", "gen_000/process"))]
+    logs = list((project.folder / "logs/tiny").rglob("*.log"))
+    assert len(logs) == 31
+    assert all(log.stat().st_size for log in logs)
+
+
+def test_it_says_what_it_made_how_strong_it_is_and_where_to_read(finished):
+    _, said = finished
+    assert "Made results/tiny/gen_001/train/checkpoint.pt" in said
+    assert re.search(r"On solved positions .* keeps the win in \d+\.\d%", said)
+    assert "Report: results/tiny/report/index.html" in said
+
+
+def test_every_game_and_position_is_accounted_for(finished):
+    project, _ = finished
+    for gen in ("gen_000", "gen_001"):
+        folder = project.folder / "results/tiny" / gen
+        games = sum(
+            sum(not line.startswith("# ") for line in shard.read_text().splitlines())
+            for shard in (folder / "selfplay").glob("*.trmph")
+        )
+        clean = json.loads((folder / "clean/summary.json").read_text())
+        assert games == clean["records"] == 40
+        assert clean["records"] == clean["kept"] + clean["duplicates"] + clean["rejected"]
+        assert clean["rejected"] == 0
+        shuffled = json.loads((folder / "shuffle/summary.json").read_text())
+        # A game of N moves has N + 1 positions.
+        assert shuffled["rows"] == clean["moves"] + clean["kept"]
+        assert sum(bucket["rows"] for bucket in shuffled["buckets"]) == shuffled["rows"]
+        lineage = json.loads((folder / "train/lineage.json").read_text())
+        assert lineage["rows_made"] <= shuffled["rows"] * (1 + lineage["generation"]) * 1.2
+    ladder = pd.read_csv(project.folder / "results/tiny/ladder.csv")
+    assert ladder["generation"].tolist() == ["initial", "gen_000", "gen_001"]
+
+
+def test_a_second_run_has_nothing_to_do(finished):
+    project, _ = finished
+    again = project.snakemake("train", "report", "--cores", "2", *TINY)
+    assert again.returncode == 0
+    assert "Nothing to be done" in again.stdout
+
+
+def test_the_same_bytes_on_one_core_and_after_losing_an_intermediate_file(finished, new_project):
+    """On another number of cores, after a stop at `shuffle`, all products are the same bytes."""
+    project, _ = finished
+    other = new_project(stand_in=False)
+    stopped = other.snakemake("--cores", "1", *TINY, "--until", "shuffle", "--", "train")
+    assert stopped.returncode == 0, stopped.stdout
+    assert "gen_001/shuffle/bucket_0002.npz" in products(other)
+    assert "gen_001/train/checkpoint.pt" not in products(other)
+    (other.folder / "results/tiny/gen_001/shuffle/bucket_0001.npz").unlink()
+    done = other.snakemake("train", "--cores", "1", *TINY)
+    assert done.returncode == 0, done.stdout
+    first, second = products(project), products(other)
+    compared = [name for name in second if not name.startswith("benchmarks")]
+    assert len(compared) > 30
+    for name in compared:
+        assert first[name].read_bytes() == second[name].read_bytes(), name
+
+
+def test_games_that_somebody_else_made_need_no_selfplay(finished, new_project):
+    project, _ = finished
+    other = new_project(stand_in=False)
+    games = other.folder / "my games/deep/er"
+    games.mkdir(parents=True)
+    source = project.folder / "results/tiny/gen_000/selfplay/shard_0000.trmph"
+    (games / "old.trmph").write_bytes(source.read_bytes())
+    before = {path: path.read_bytes() for path in games.iterdir()}
+    other.write(
+        "o.yaml",
+        "run: old\nboard_size: 5\ngenerations: {count: 1}\nnet: {blocks: 1, channels: 8}\n"
+        "selfplay: {existing: ['my games']}\nshuffle: {buckets: 2}\n",
+    )
+    done = other.snakemake("train", "--cores", "2", "--configfile", "o.yaml")
+    assert done.returncode == 0, done.stdout
+    summary = other.folder / "results/old/gen_000/clean/summary.json"
+    assert json.loads(summary.read_text())["records"] == 20
+    assert not (other.folder / "results/old/gen_000/selfplay").exists()
+    assert {path: path.read_bytes() for path in games.iterdir()} == before
