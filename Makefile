@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install -qq
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 unexport PYTHONPATH PYTHONHOME
 
-.PHONY: help train test test-slow lint format schema lock clean
+.PHONY: help train test test-slow lint format schema pictures lock clean
 .DEFAULT_GOAL := help
 
 help: ## This list
@@ -40,6 +40,9 @@ format: $(DEV) ## Format all code
 
 schema: $(RUN) ## Write config/schema.yaml and config/README.md from hexlib/settings.py
 	@python -m hexlib.reference
+
+pictures: $(RUN) ## Make the documentation's pictures from a run: make pictures RUN_DIR=results/default
+	@python docs/pictures.py $(or $(RUN_DIR),results/default)
 
 lock: ## Write envs/requirements.txt and requirements-dev.txt anew from the .in files
 	@rm -rf .lock && $(PYTHON) -m venv .lock

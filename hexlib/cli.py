@@ -20,20 +20,11 @@ from hexlib.errors import BadInput, Interrupted
 from hexlib.options import add_options, common_options, section_of
 
 
-def _say(result: Any, as_json: bool) -> None:
+def _say(result: dict[str, Any], as_json: bool) -> None:
     """Print a result for people, or for programs."""
-    print(json.dumps(result, indent=2) if as_json else "\n".join(_lines(result)))
+    from hexlib.inspection import in_words
 
-
-def _lines(data: dict[str, Any], indent: str = "") -> list[str]:
-    lines = []
-    for key, value in data.items():
-        if isinstance(value, dict):
-            lines += [f"{indent}{key}:", *_lines(value, indent + "  ")]
-        else:
-            shown = f"{value:.4g}" if isinstance(value, float) else value
-            lines.append(f"{indent}{key}: {shown}")
-    return lines
+    print(json.dumps(result, indent=2) if as_json else "\n".join(in_words(result)))
 
 
 def _write_or_say(result: dict[str, Any], arguments: argparse.Namespace) -> None:
@@ -302,6 +293,18 @@ def _report_options(parser: argparse.ArgumentParser) -> None:
     common_options(parser, "output")
 
 
+def _inspect(arguments: argparse.Namespace) -> None:
+    from hexlib.inspection import inspect
+
+    _say(inspect(Path(arguments.file)), arguments.json)
+
+
+def _inspect_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", metavar="FILE", help="A product: .pt, .npz, .trmph or .json.")
+    parser.add_argument("--json", action="store_true", help="Print it as JSON.")
+    common_options(parser)
+
+
 def _board_size(arguments: argparse.Namespace, checkpoint: str | None = None) -> int:
     """The board size asked for, or the one that the checkpoint was last trained on."""
     if arguments.board_size is not None:
@@ -319,6 +322,7 @@ VERBS = {
     "shuffle": (_shuffle_options, _shuffle, "Spread positions over buckets."),
     "train": (_train_options, _train, "Train a network on buckets."),
     "evaluate": (_evaluate_options, _evaluate, "Measure how strong a checkpoint is."),
+    "inspect": (_inspect_options, _inspect, "Tell what any product is."),
     "report": (_report_options, _report, "Write the page that shows how a run went."),
 }
 

@@ -120,9 +120,10 @@ class Reader:
 
     Opening checks the directory, the headers and the meta. Raises `BadInput`, here and in `read`,
     that names the file when it is missing, damaged, of another kind or of another schema version.
+    Without a `kind` any will do.
     """
 
-    def __init__(self, path: Path | str, kind: str):
+    def __init__(self, path: Path | str, kind: str | None = None):
         self.path, self.kind = Path(path), kind
         try:
             self._handle = self.path.open("rb")
@@ -142,7 +143,7 @@ class Reader:
         except _DAMAGE as error:
             raise self._damaged(error) from None
         found = self.meta.get("kind") if isinstance(self.meta, dict) else self.meta
-        if found != kind:
+        if kind is not None and found != kind:
             raise BadInput(f"{path}: holds {found!r}, where {kind!r} is wanted; name another file")
         if (schema := self.meta.get("schema")) != files.SCHEMA:
             raise BadInput(

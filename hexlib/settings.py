@@ -27,7 +27,7 @@ class Section(BaseModel):
 class Generations(Section):
     """How often the loop from self-play to checkpoint goes round."""
 
-    count: int = Field(10, ge=1, le=150, description="Generations in all.")
+    count: int = Field(12, ge=1, le=150, description="Generations in all.")
     first: int = Field(
         0,
         ge=0,
@@ -45,7 +45,7 @@ class Net(Section):
 class Selfplay(Section):
     """How games are made."""
 
-    games: int = Field(4000, ge=1, description="Games a generation.")
+    games: int = Field(3000, ge=1, description="Games a generation.")
     shards: int = Field(
         2,
         ge=1,
@@ -67,9 +67,9 @@ class Selfplay(Section):
         4.0, gt=0, description="Plies after which the temperature has halved."
     )
     random_stones: int = Field(
-        4, ge=0, description="A random opening has one to this many stones placed at random."
+        10, ge=0, description="A random opening has one to this many stones placed at random."
     )
-    random_openings: float = Field(0.25, ge=0, le=1, description="Share of games that have one.")
+    random_openings: float = Field(0.5, ge=0, le=1, description="Share of games that have one.")
     uniform_first_move: float = Field(
         0.5, ge=0, le=1, description="Share of the other games whose first move is any cell."
     )
@@ -106,7 +106,7 @@ class Shuffle(Section):
     """How positions are spread."""
 
     buckets: int = Field(
-        8, ge=1, le=MOST_FILES, description="Files that a generation is spread over."
+        4, ge=1, le=MOST_FILES, description="Files that a generation is spread over."
     )
 
 
@@ -131,7 +131,7 @@ class Train(Section):
     learning_rate: float = Field(2e-3, gt=0, le=1, description="AdamW's, after the warm-up.")
     final_learning_rate: float = Field(1e-4, gt=0, le=1, description="At the end of the run.")
     decay_generations: int = Field(
-        4, ge=0, description="Last generations of the run over which the learning rate falls."
+        5, ge=0, description="Last generations of the run over which the learning rate falls."
     )
     warmup_steps: int = Field(100, ge=0, description="Steps at the start of a fresh optimiser.")
     weight_decay: float = Field(1e-3, ge=0, le=1, description="AdamW's.")
@@ -140,7 +140,7 @@ class Train(Section):
         0.995, ge=0, lt=1, description="Decay of the averaged weights, which are the product."
     )
     reuse: float = Field(
-        4.0, gt=0, le=100, description="Samples drawn for each new position of the generation."
+        2.0, gt=0, le=100, description="Samples drawn for each new position of the generation."
     )
     max_samples: int = Field(35_000_000, ge=1, description="Samples a generation at most.")
     value_mix: float = Field(
@@ -221,7 +221,8 @@ class Config(Section):
                 f"selfplay.widths: {widths} do not fit a {self.board_size}×"
                 f"{self.board_size} board: give one to {area} moves for each level"
             )
-        if self.selfplay.random_stones > area // 2:
+        stones_set = "random_stones" in self.selfplay.model_fields_set
+        if stones_set and self.selfplay.random_stones > area // 2:
             raise ValueError(
                 f"selfplay.random_stones: {self.selfplay.random_stones} would fill more than half"
                 f" of the {area} cells; at most {area // 2}"

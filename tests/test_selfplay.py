@@ -14,7 +14,9 @@ from hexlib.nn.model import random_network
 from hexlib.settings import Inference, Net, Selfplay
 from hexlib.stages import selfplay
 
-SETTINGS = Selfplay(simulations=6, considered=6, batch_size=16)
+SETTINGS = Selfplay(
+    simulations=6, considered=6, batch_size=16, random_openings=0.25, random_stones=4
+)
 CPU = Inference(device="cpu")
 SIZE = 5
 

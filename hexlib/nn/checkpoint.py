@@ -14,6 +14,8 @@ from hexlib.files import SCHEMA, atomic
 from hexlib.nn.model import HexNet
 from hexlib.settings import Net
 
+KINDS = ("checkpoint", "training state", "training progress")  # what `save` is used for
+
 
 @dataclass
 class Checkpoint:
@@ -35,8 +37,9 @@ def save(path: Path | str, kind: str, content: dict[str, Any]) -> None:
         handle.write(buffer.getbuffer())
 
 
-def load(path: Path | str, kind: str) -> dict[str, Any]:
-    """Read what `save` wrote, with `weights_only=True`; `BadInput` names a file that is not it."""
+def load(path: Path | str, *kinds: str) -> dict[str, Any]:
+    """Read what `save` wrote, with `weights_only=True`; `BadInput` if it is none of the kinds."""
+    kind = kinds[0]
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
@@ -54,7 +57,7 @@ def load(path: Path | str, kind: str) -> dict[str, Any]:
         if not isinstance(error, pickle.UnpicklingError):
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:120]
         raise BadInput(f"{path}: not a {kind} of hexlib ({reason}); name another") from None
-    if not isinstance(content, dict) or content.get("kind") != kind:
+    if not isinstance(content, dict) or content.get("kind") not in kinds:
         raise BadInput(f"{path}: not a {kind} of hexlib; `hexlib init` or `hexlib train` makes one")
     if content["schema"] != SCHEMA:
         raise BadInput(f"{path}: schema {content['schema']}, this version reads {SCHEMA}")

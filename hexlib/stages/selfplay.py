@@ -209,6 +209,7 @@ def play(
     board_size = evaluator.board_size
     tables = geometry(board_size)
     table = new_table(search.slots, board_size)
+    stones = min(settings.random_stones, board_size**2 // 2)  # the default is for larger boards
     game_in = np.full(search.slots, -1, np.int64)
     queue = list(keys)[::-1]
 
@@ -216,7 +217,7 @@ def play(
         slots = slots[: len(queue)]
         games = [queue.pop() for _ in slots]
         game_in[slots] = games
-        opening = (settings.random_openings, settings.random_stones, settings.uniform_first_move)
+        opening = (settings.random_openings, stones, settings.uniform_first_move)
         slot_keys = np.array([keys[game] for game in games], np.uint64)
         open_games(table, slots, slot_keys, *opening, *tables)
         return slots
@@ -304,7 +305,8 @@ def run(
     one, Interrupted after a signal.
     """
     identity: dict[str, Any] = {
-        "kind": "selfplay",
+        "kind": "games",
+        "stage": "selfplay",
         "schema": files.SCHEMA,
         "board_size": board_size,
         "generation": generation,

@@ -1,0 +1,70 @@
+"""What any product is: kind, schema, counts and where it comes from."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from hexlib import files, npz
+from hexlib.errors import BadInput
+from hexlib.game import records, trmph
+
+
+def inspect(path: Path) -> dict[str, Any]:
+    """Describe a product (.pt, .npz, .trmph or .json); BadInput if it is none or is damaged."""
+    described = {".pt": _tensors, ".npz": _arrays, ".trmph": _games, ".json": _document}
+    if path.suffix not in described:
+        raise BadInput(f"{path}: no product of hexlib ends so; known are {', '.join(described)}")
+    if not path.is_file():
+        raise BadInput(f"{path}: no such file")
+    return {"file": str(path), "sha256": files.sha256(path), **described[path.suffix](path)}
+
+
+def _tensors(path: Path) -> dict[str, Any]:
+    from hexlib.nn.checkpoint import KINDS, load  # torch is only needed for these
+
+    content = load(path, *KINDS)
+    tensors = content.get("weights", {}).values()
+    plain = {k: v for k, v in content.items() if k not in ("weights", "average", "optimiser")}
+    return {**plain, "parameters": sum(tensor.numel() for tensor in tensors)}
+
+
+def _arrays(path: Path) -> dict[str, Any]:
+    reader = npz.Reader(path)
+    reader.map(verify=True)
+    arrays = reader.map(verify=False).items()
+    shapes = {name: f"{array.dtype} {list(array.shape)}" for name, array in arrays}
+    return {**reader.meta, "arrays": shapes}
+
+
+def _games(path: Path) -> dict[str, Any]:
+    size = trmph.board_size_of(path)
+    if size is None:
+        raise BadInput(f"{path}: no record in it says a board size; is it a file of games?")
+    records_found, games = 0, 0
+    for block in records.read_games(path, size):
+        records_found += len(block)
+        games += len(block.games)
+    meta = records.read_meta(path) or {"kind": "games"}
+    found = {"records": records_found, "unreadable": records_found - games}
+    return {**meta, "board_size": size, **found}
+
+
+def _document(path: Path) -> dict[str, Any]:
+    document = files.read_json(path)
+    if not isinstance(document, dict) or "kind" not in document:
+        raise BadInput(f"{path}: JSON, but not a product of hexlib: it says no kind")
+    return document
+
+
+def in_words(description: dict[str, Any], indent: str = "") -> list[str]:
+    """Lines of `key: value` for people, nested ones indented, long lists cut."""
+    lines = []
+    for key, value in description.items():
+        if isinstance(value, dict):
+            lines += [f"{indent}{key}:", *in_words(value, indent + "  ")]
+            continue
+        shown = f"{value:.4g}" if isinstance(value, float) else str(value)
+        if isinstance(value, list):
+            shown = json.dumps(value)
+        lines.append(f"{indent}{key}: {shown if len(shown) < 200 else shown[:200] + ' …'}")
+    return lines
