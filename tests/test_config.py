@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from hexlib import reference
 from hexlib.errors import BadInput
-from hexlib.settings import Config, Selfplay, options, read_config, validate, window_rows
+from hexlib.settings import Config, Selfplay, options, read_config, validate
 
 SETTINGS = [
     REPOSITORY / "config/config.yaml",
@@ -167,14 +167,6 @@ def test_learning_rate_falls_from_the_one_to_the_other(count, span, rates):
         assert pairs[-1][1] == pytest.approx(low)
     else:
         assert all(pair == (high, high) for pair in pairs)
-
-
-@given(made=st.integers(0, 10**9))
-def test_the_window_grows_with_what_is_made_and_never_past_it(made):
-    window = Config().window
-    rows = window_rows(window, made)
-    assert min(made, window.rows) <= rows <= made
-    assert rows <= window_rows(window, made + 1000)
 
 
 @pytest.mark.parametrize("name", ["requirements", "requirements-dev"])

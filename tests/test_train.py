@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from synthetic import made_up_search, random_games
 
 from hexlib import signals
@@ -240,6 +242,14 @@ def test_the_window_grows_as_its_law_says():
     assert train.window_rows(window, 1000) == 1000
     # KataGo's figures: c(1 + β((n/c)^α − 1)/α).
     assert train.window_rows(window, 16000) == int(1000 * (1 + 0.4 * (8 - 1) / 0.75))
+
+
+@given(made=st.integers(0, 10**9))
+def test_the_window_grows_with_what_is_made_and_never_past_it(made):
+    window = Window()
+    rows = train.window_rows(window, made)
+    assert min(made, window.rows) <= rows <= made
+    assert rows <= train.window_rows(window, made + 1000)
 
 
 def test_every_row_is_used_equally_often():
