@@ -91,7 +91,7 @@ def test_values_from_the_command_line_may_be_text():
         ({"selfplay": {"random_stones": 25}}, "selfplay.random_stones: 25 would fill more"),
         ({"selfplay": {"games": 3, "shards": 4}}, "selfplay.shards: 4 files for 3 games"),
         ({"selfplay": {"existing": ["x"]}}, "selfplay.existing: the games given stand in for one"),
-        ({"clean": {"chunk_size": 1}}, "clean.chunk_size: 1 would split 4000 games into 4000"),
+        ({"clean": {"chunk_size": 1}}, "clean.chunk_size: 1 would split 3000 games into 3000"),
         ({"train": {"final_learning_rate": 0.5}}, "train.final_learning_rate: 0.5 is above"),
         (
             {"initial_checkpoint": "x", "generations": {"first": 1}},
