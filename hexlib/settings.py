@@ -70,8 +70,31 @@ class Selfplay(Section):
         10, ge=0, description="A random opening has one to this many stones placed at random."
     )
     random_openings: float = Field(0.5, ge=0, le=1, description="Share of games that have one.")
-    uniform_first_move: float = Field(
-        0.5, ge=0, le=1, description="Share of the other games whose first move is any cell."
+    balanced_first_move: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="Share of the other games whose first move is any cell, the likelier the nearer"
+        " its value is to even.",
+    )
+    full_search: float = Field(
+        1.0,
+        gt=0,
+        le=1,
+        description="Share of the moves that are searched in full and learned (gumbel).",
+    )
+    cheap_simulations: int = Field(
+        4, ge=1, le=10000, description="Simulations of the other moves (gumbel)."
+    )
+    resign_value: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="A player whose value is below minus this gives up, and the game is played on"
+        " cheaply and not learned; 0: never.",
+    )
+    never_resign: float = Field(
+        0.1, ge=0, le=1, description="Share of games that are not given up, to count wrong ones."
     )
     batch_size: int = Field(128, ge=1, le=65536, description="Games in flight in one worker.")
     cache_size: int = Field(

@@ -8,11 +8,13 @@ from hexlib.errors import BadInput, Interrupted
 from hexlib.files import sha256
 from hexlib.game import board
 from hexlib.game.journal import Journal
-from hexlib.game.records import read_games, read_search
+from hexlib.game.records import read_games, read_search, replay
 from hexlib.nn.checkpoint import Checkpoint, save_checkpoint
 from hexlib.nn.model import random_network
+from hexlib.search.interface import LEARN_POLICY
 from hexlib.settings import Inference, Net, Selfplay
 from hexlib.stages import selfplay
+from hexlib.stages.selfplay import table
 
 SETTINGS = Selfplay(
     simulations=6, considered=6, batch_size=16, random_openings=0.25, random_stones=4
@@ -135,10 +137,7 @@ def test_games_are_legal_and_the_search_travels_along(checkpoint, tmp_path, sear
     (block,) = read_games(path, SIZE)
     games = block.games
     assert len(games) == 60
-    status, ply = np.empty(60, np.uint8), np.empty(60, np.int32)
-    winner = np.empty(60, np.int8)
-    tables = board.geometry(SIZE)
-    board.replay(SIZE, games.moves, games.offsets, *tables, status, ply, winner)
+    status, _, winner = replay(games)
     assert (status == board.LEGAL).all()
     assert (winner == games.winners).all()
     found, _ = read_search(path.with_suffix(".search.npz"))
@@ -151,38 +150,109 @@ def test_games_are_legal_and_the_search_travels_along(checkpoint, tmp_path, sear
     assert recorded.mean() > 0.6
 
 
+def opened(count, n=7, seed=0, **settings):
+    """A table of `count` games that have just been begun."""
+    made = table.new_table(count, n)
+    keys = np.array([rng.game_key(seed, 0, g) for g in range(count)], np.uint64)
+    habits = table.habits_of(Selfplay(**settings), n)
+    odds = table.first_move_odds(np.linspace(-1, 1, n * n))
+    table.open_games(made, np.arange(count), keys, habits, odds, *board.geometry(n))
+    return made, habits
+
+
 def test_openings_have_the_shares_that_were_asked_for():
-    n, count = 7, 4000
-    table = selfplay.new_table(count, n)
-    keys = np.array([rng.game_key(0, 0, g) for g in range(count)], np.uint64)
-    selfplay.open_games(table, np.arange(count), keys, 0.25, 4, 0.5, *board.geometry(n))
-    plies = np.bincount(table.plies, minlength=5) / count
+    count = 4000
+    made, _ = opened(count, random_openings=0.25, random_stones=4, balanced_first_move=0.5)
+    plies = np.bincount(made.plies, minlength=5) / count
     # 0.25 have 1 to 4 stones, half of the others one: 5 sigma of a share is below 0.04.
     expected = [0.375, 0.375 + 0.0625, 0.0625, 0.0625, 0.0625]
     assert np.abs(plies - expected).max() < 0.04
-    firsts = np.bincount(table.moves[table.plies > 0, 0], minlength=49)
+
+
+def test_random_stones_lie_anywhere():
+    made, _ = opened(4000, random_openings=1.0, random_stones=4)
+    firsts = np.bincount(made.moves[:, 0], minlength=49)
     even = firsts.sum() / 49
     assert ((firsts - even) ** 2 / even).sum() < 48 + 5 * np.sqrt(2 * 48)
 
 
+def test_first_moves_are_the_likelier_the_nearer_to_even():
+    count = 5000
+    made, _ = opened(count, random_openings=0.0, balanced_first_move=1.0)
+    assert (made.plies == 1).all()
+    odds = np.diff(table.first_move_odds(np.linspace(-1, 1, 49)), prepend=0)
+    assert odds.argmax() == 24
+    assert odds.min() > 0, "none is ruled out"
+    firsts = np.bincount(made.moves[:, 0], minlength=49)
+    chi_squared = ((firsts - count * odds) ** 2 / (count * odds)).sum()
+    assert chi_squared < 48 + 5 * np.sqrt(2 * 48)
+
+
+def move_in(made, habits, policy, value=0.0, n=7):
+    """Let every game make a move; `policy` is {cell: probability}, the best first."""
+    count = len(made.plies)
+    dense = np.zeros((count, n * n), np.float32)
+    for cell, share in policy.items():
+        dense[:, cell] = share
+    best = np.full(count, next(iter(policy)), np.int16)
+    values = np.full(count, value, np.float32)
+    search = (np.arange(count), best, values, dense, LEARN_POLICY)
+    return table.make_moves(made, *search, habits, *board.geometry(n))
+
+
 def test_temperature_is_used():
     """Of two moves with policy 0.8 and 0.2, temperature 2 draws 0.8^½ : 0.2^½, that is 2 : 1."""
-    n, count = 5, 3000
-    table = selfplay.new_table(count, n)
-    slots = np.arange(count)
-    keys = np.array([rng.game_key(1, 0, g) for g in range(count)], np.uint64)
-    selfplay.open_games(table, slots, keys, 0.0, 0, 0.0, *board.geometry(n))
-    policy = np.zeros((count, n * n), np.float32)
-    policy[:, 3], policy[:, 17] = 0.8, 0.2
-    best, value = np.full(count, 3, np.int16), np.zeros(count, np.float32)
-    draw = (slots, best, value, policy, selfplay.LEARN_POLICY)
-    selfplay.make_moves(table, *draw, 2.0, 4.0, *board.geometry(n))
-    share = (table.moves[:, 0] == 3).mean()
+    count = 3000
+    quiet = {"random_openings": 0.0, "balanced_first_move": 0.0}
+    made, habits = opened(count, temperature=2.0, **quiet)
+    move_in(made, habits, {3: 0.8, 17: 0.2})
+    share = (made.moves[:, 0] == 3).mean()
     assert abs(share - 2 / 3) < 5 * np.sqrt(2 / 9 / count)
     # Far into the game the best move is played.
-    table.plies[:] = 20
-    selfplay.make_moves(table, *draw, 2.0, 4.0, *board.geometry(n))
-    assert (table.moves[:, 20] == 3).all()
+    made.plies[:] = 30
+    move_in(made, habits, {5: 0.8, 17: 0.2})
+    assert (made.moves[:, 30] == 5).all()
+
+
+def test_cheap_moves_have_their_share_and_nothing_to_learn():
+    count = 3000
+    quiet = {"random_openings": 0.0, "balanced_first_move": 0.0}
+    made, habits = opened(count, full_search=0.3, **quiet)
+    cheap = made.cheap.copy()
+    assert abs(cheap.mean() - 0.7) < 5 * np.sqrt(0.21 / count)
+    move_in(made, habits, {3: 0.8, 17: 0.2}, value=0.5)
+    assert (made.policy[cheap, 0] == 0).all()
+    assert np.isnan(made.value[cheap, 0]).all()
+    assert np.allclose(made.policy[~cheap, 0, 3], 0.8)
+    assert np.allclose(made.value[~cheap, 0], 0.5)
+
+
+def test_who_is_lost_resigns_but_for_a_share_that_counts_mistakes():
+    count = 3000
+    quiet = {"random_openings": 0.0, "balanced_first_move": 0.0}
+    made, habits = opened(count, resign_value=0.9, never_resign=0.2, **quiet)
+    move_in(made, habits, {3: 1.0}, value=-0.8)
+    assert not made.loser.any()
+    move_in(made, habits, {4: 1.0}, value=-0.95)
+    assert (made.loser == board.RED).all()
+    assert abs(made.resigned.mean() - 0.8) < 5 * np.sqrt(0.16 / count)
+    assert (made.cheap == made.resigned).all()
+    counted = selfplay.Resignations()
+    for g in range(count):
+        counted.count(made.loser[g], made.resigned[g], board.BLUE if g % 2 else board.RED)
+    assert counted.resigned == made.resigned.sum()
+    assert counted.tested == count - counted.resigned
+    assert counted.wrong == (~made.resigned[::2]).sum()
+
+
+def test_resigned_games_are_still_whole_records(checkpoint, tmp_path):
+    settings = SETTINGS.model_copy(update={"resign_value": 0.01, "full_search": 0.5})
+    path = make(checkpoint, tmp_path, settings=settings)
+    (block,) = read_games(path, SIZE)
+    status, *_ = replay(block.games)
+    assert (status == board.LEGAL).all()
+    found, _ = read_search(path.with_suffix(".search.npz"))
+    assert 0 < (found.policy_count > 0).mean() < 0.5
 
 
 def test_progress_line_has_rate_and_time_left(caplog):

@@ -14,7 +14,7 @@ from numba import njit
 from hexlib import rng
 from hexlib.game.board import BLUE, geometry, place
 from hexlib.search import tactics
-from hexlib.search.halving import visit_table
+from hexlib.search.halving import visit_tables
 from hexlib.search.interface import LEARN_POLICY, Found, Positions
 from hexlib.search.qtransform import EXCLUDED, completed_scores, softmax_of_sum
 
@@ -40,6 +40,7 @@ class Tree(NamedTuple):
     depth: np.ndarray  # int32 [G], length of the path
     state: np.ndarray  # int8 [G]
     colour: np.ndarray  # int8 [G], to move at the root
+    effort: np.ndarray  # int8 [G], 1 where the search is a cheap one, else 0
     noise: np.ndarray  # float32 [G, A], Gumbel
     simulations: np.ndarray  # int32 [G], done
     move: np.ndarray  # int16 [G], the result
@@ -66,6 +67,7 @@ def new_tree(slots: int, nodes: int, area: int) -> Tree:
         depth=np.zeros(slots, np.int32),
         state=np.zeros(slots, np.int8),
         colour=np.zeros(slots, np.int8),
+        effort=np.zeros(slots, np.int8),
         noise=np.zeros((slots, area), np.float32),
         simulations=np.zeros(slots, np.int32),
         move=np.zeros(slots, np.int16),
@@ -135,12 +137,13 @@ def _start(tree, slots, cells, chains, edges, colours, keys, noise_scale, neighb
 
 
 @njit(cache=True)
-def _select_root(tree, g, visit_table, scores):
+def _select_root(tree, g, visit_tables, scores):
     """The move for the next simulation, by sequential halving among the considered moves."""
     allowed = 0
     for a in range(len(scores)):
         allowed += tree.allowed[g, 0, a]
-    wanted = visit_table[min(allowed, len(visit_table) - 1), tree.simulations[g]]
+    table = visit_tables[tree.effort[g]]
+    wanted = table[min(allowed, len(table) - 1), tree.simulations[g]]
     completed_scores(
         tree.logits[g, 0],
         tree.prior[g, 0],
@@ -213,7 +216,7 @@ def _solve_upwards(tree, g):
 
 
 @njit(cache=True)
-def _finish(tree, g, visit_table, scores):
+def _finish(tree, g, scores):
     """Set the result: the best of the most visited moves, and the improved policy."""
     area = len(scores)
     tree.state[g] = DONE
@@ -249,20 +252,20 @@ def _finish(tree, g, visit_table, scores):
 
 
 @njit(cache=True)
-def _advance(tree, slots, budget, visit_table, neighbours, own_edges):
+def _advance(tree, slots, budgets, visit_tables, neighbours, own_edges):
     """Simulate in each slot until it waits for the network or is done."""
     area = tree.allowed.shape[2]
     scores = np.empty(area, np.float32)
     policy = np.empty(area, np.float32)
     for g in slots:
         while tree.state[g] == READY:
-            if tree.simulations[g] >= budget or tree.solved[g, 0] != 0:
-                _finish(tree, g, visit_table, scores)
+            if tree.simulations[g] >= budgets[tree.effort[g]] or tree.solved[g, 0] != 0:
+                _finish(tree, g, scores)
                 break
             node, depth = 0, 0
             while True:
                 if node == 0:
-                    move = _select_root(tree, g, visit_table, scores)
+                    move = _select_root(tree, g, visit_tables, scores)
                 else:
                     move = _select_inside(tree, g, node, scores, policy)
                 tree.path[g, depth, 0], tree.path[g, depth, 1] = node, move
@@ -343,25 +346,30 @@ class GumbelSearch:
         simulations: int,
         considered: int = 16,
         noise_scale: float = 1.0,
+        cheap_simulations: int = 4,
     ):
         self.slots = slots
         self.target = LEARN_POLICY
         self.board_size = board_size
         self.simulations = simulations
         self.noise_scale = noise_scale
-        considered = min(considered, simulations, board_size**2)
-        self._visit_table = visit_table(considered, simulations)
+        cheap_simulations = min(cheap_simulations, simulations)
+        self._budgets = np.array([simulations, cheap_simulations], np.int32)
+        self._visit_tables = visit_tables(min(considered, board_size**2), self._budgets)
         self._geometry = geometry(board_size)
         self._tree = new_tree(slots, simulations + 1, board_size**2)
         self._waiting = np.empty(0, np.int64)
 
-    def start(self, slots: np.ndarray, positions: Positions, keys: np.ndarray) -> None:
+    def start(
+        self, slots: np.ndarray, positions: Positions, keys: np.ndarray, cheap: np.ndarray
+    ) -> None:
         """See `interface.Search`."""
+        self._tree.effort[slots] = cheap
         _start(self._tree, slots, *positions, keys, self.noise_scale, *self._geometry)
 
     def advance(self, slots: np.ndarray) -> np.ndarray:
         """See `interface.Search`."""
-        _advance(self._tree, slots, self.simulations, self._visit_table, *self._geometry)
+        _advance(self._tree, slots, self._budgets, self._visit_tables, *self._geometry)
         return slots[self._tree.state[slots] == DONE]
 
     def waiting(self) -> np.ndarray:

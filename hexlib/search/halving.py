@@ -26,6 +26,14 @@ def considered_visits(considered: int, simulations: int) -> list[int]:
     return sequence[:simulations]
 
 
-def visit_table(considered: int, simulations: int) -> np.ndarray:
-    """`considered_visits` for 0 to `considered` moves, int32 [considered + 1, simulations]."""
-    return np.array([considered_visits(m, simulations) for m in range(considered + 1)], np.int32)
+def visit_tables(considered: int, budgets: np.ndarray) -> np.ndarray:
+    """`considered_visits` for budgets [E] and 0 to `considered` moves.
+
+    Returns int32 [E, considered + 1, max(budgets)]. Of more moves than a budget has simulations
+    only as many compete; entries past a budget are 0 and never used.
+    """
+    tables = np.zeros((len(budgets), considered + 1, max(budgets)), np.int32)
+    for effort, budget in enumerate(budgets):
+        for moves in range(considered + 1):
+            tables[effort, moves, :budget] = considered_visits(min(moves, budget), budget)
+    return tables

@@ -50,8 +50,14 @@ class Search(Protocol):
         int  # LEARN_POLICY, the improved policy; LEARN_BEST, `move`; LEARN_PLAYED, what is drawn
     )
 
-    def start(self, slots: np.ndarray, positions: Positions, keys: np.ndarray) -> None:
-        """Begin to search positions [K] in slots [K]; `keys` uint64 [K] decide what is random."""
+    def start(
+        self, slots: np.ndarray, positions: Positions, keys: np.ndarray, cheap: np.ndarray
+    ) -> None:
+        """Begin to search positions [K] in slots [K].
+
+        `keys` uint64 [K] decide what is random; where `cheap` bool [K] is set, a search that can
+        spends less.
+        """
 
     def advance(self, slots: np.ndarray) -> np.ndarray:
         """Go on in `slots` as far as possible; returns those that are done."""
@@ -100,7 +106,8 @@ def search_all(
         jobs = np.arange(begun, begun + len(slots))
         begun += len(slots)
         job_of[slots] = jobs
-        search.start(slots, Positions(*(field[jobs] for field in positions)), keys[jobs])
+        part = Positions(*(field[jobs] for field in positions))
+        search.start(slots, part, keys[jobs], np.zeros(len(jobs), np.bool_))
         return slots
 
     ready = begin(np.arange(search.slots))

@@ -173,8 +173,10 @@ class MinimaxSearch:
             state=np.zeros(slots, np.int8),
         )
 
-    def start(self, slots: np.ndarray, positions: Positions, keys: np.ndarray) -> None:
-        """See `interface.Search`; nothing here is random."""
+    def start(
+        self, slots: np.ndarray, positions: Positions, keys: np.ndarray, cheap: np.ndarray
+    ) -> None:
+        """See `interface.Search`; nothing here is random, or could be cheaper."""
         _start(self._nodes, slots, *positions, *self._geometry)
 
     def advance(self, slots: np.ndarray) -> np.ndarray:

@@ -36,8 +36,10 @@ class PolicySearch:
         self._is_waiting = np.zeros(slots, bool)
         self._waiting = np.empty(0, np.int64)
 
-    def start(self, slots: np.ndarray, positions: Positions, keys: np.ndarray) -> None:
-        """See `interface.Search`; nothing here is random."""
+    def start(
+        self, slots: np.ndarray, positions: Positions, keys: np.ndarray, cheap: np.ndarray
+    ) -> None:
+        """See `interface.Search`; nothing here is random, or could be cheaper."""
         self._cells[slots] = positions.cells
         self._colours[slots] = positions.colours
         self._is_waiting[slots] = True

@@ -1,0 +1,237 @@
+"""Self-play: games by the network against itself, saved as they finish."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hexlib import files, logs, rng, signals
+from hexlib.errors import BadInput
+from hexlib.game.board import BLUE, geometry
+from hexlib.game.journal import Journal, PlayedGame
+from hexlib.game.records import Games, SearchStatistics, write_games, write_search
+from hexlib.nn.cache import CachedEvaluator
+from hexlib.nn.checkpoint import load_checkpoint
+from hexlib.nn.device import choose
+from hexlib.nn.inference import Evaluator
+from hexlib.search.gumbel import GumbelSearch
+from hexlib.search.interface import Positions, Search, positions_after
+from hexlib.search.minimax import MinimaxSearch
+from hexlib.search.policy import PolicySearch, turned
+from hexlib.settings import Inference, Selfplay
+from hexlib.stages.selfplay.table import (
+    first_move_odds,
+    habits_of,
+    make_moves,
+    new_table,
+    open_games,
+    played,
+    ply_keys,
+    winner_of,
+)
+
+
+def _pace(evaluator: CachedEvaluator) -> str:
+    return f"{evaluator.asked:,} positions asked for, {evaluator.hit_rate:.0%} of them in the cache"
+
+
+def new_search(settings: Selfplay, slots: int, board_size: int) -> Search:
+    """The search that the settings name."""
+    if settings.search == "gumbel":
+        cheap = settings.cheap_simulations
+        return GumbelSearch(
+            slots, board_size, settings.simulations, settings.considered, cheap_simulations=cheap
+        )
+    if settings.search == "minimax":
+        return MinimaxSearch(slots, board_size, settings.widths)
+    return PolicySearch(slots, board_size)
+
+
+class Resignations:
+    """How many games were given up, and how often that would have been wrong."""
+
+    def __init__(self) -> None:
+        self.resigned = 0
+        self.tested = 0  # would have been resigned, but belong to the share that never is
+        self.wrong = 0  # of those, won by the player who would have resigned
+
+    def count(self, loser: int, resigned: bool, winner: int) -> None:
+        """Count a finished game; `loser` is the colour that would resign, or 0."""
+        self.resigned += resigned
+        self.tested += bool(loser) and not resigned
+        self.wrong += bool(loser) and not resigned and loser == winner
+
+    def __str__(self) -> str:
+        return (
+            f"{self.resigned:,} games resigned; of {self.tested:,} that would have been and were"
+            f" played out, {self.wrong:,} were won by the player who would have resigned"
+        )
+
+
+def _first_move_odds(evaluator: CachedEvaluator) -> np.ndarray:
+    """See `table.first_move_odds`; the values are the network's."""
+    n = evaluator.board_size
+    firsts = positions_after(n, [[cell] for cell in range(n * n)])
+    boards = np.empty((n * n, n * n), np.int8)
+    turned(firsts.cells, firsts.colours, n, boards)
+    return first_move_odds(-evaluator(boards)[1])
+
+
+def play(
+    search: Search,
+    evaluator: CachedEvaluator,
+    settings: Selfplay,
+    keys: dict[int, np.uint64],
+    journal: Journal,
+    progress: logs.Progress,
+) -> None:
+    """Play the games whose numbers and keys are given, and add each to the journal as it ends."""
+    board_size = evaluator.board_size
+    tables = geometry(board_size)
+    table = new_table(search.slots, board_size)
+    habits = habits_of(settings, board_size)
+    odds = _first_move_odds(evaluator)
+    game_in = np.full(search.slots, -1, np.int64)
+    queue = list(keys)[::-1]
+    resignations = Resignations()
+
+    def begin(slots: np.ndarray) -> np.ndarray:
+        slots = slots[: len(queue)]
+        games = [queue.pop() for _ in slots]
+        game_in[slots] = games
+        slot_keys = np.array([keys[game] for game in games], np.uint64)
+        open_games(table, slots, slot_keys, habits, odds, *tables)
+        return slots
+
+    def think(slots: np.ndarray) -> np.ndarray:
+        colours = (BLUE + table.plies[slots] % 2).astype(np.int8)
+        position = Positions(table.cells[slots], table.chains[slots], table.edges[slots], colours)
+        search.start(slots, position, ply_keys(table, slots), table.cheap[slots])
+        return slots
+
+    ready = think(begin(np.arange(search.slots)))
+    while True:
+        while len(ready):
+            done = search.advance(ready)
+            found = search.found(done)
+            drawn = (found.move, found.value, found.policy, search.target)
+            over = make_moves(table, done, *drawn, habits, *tables)
+            for g in done[over]:
+                journal.add(played(table, g, int(game_in[g])))
+                resignations.count(table.loser[g], table.resigned[g], winner_of(table, g))
+            ready = think(np.concatenate([done[~over], begin(done[over])]))
+        done_games = len(journal.games)
+        progress.update(done_games, _pace(evaluator))
+        signals.stop_if_asked(
+            f"{progress.name}: stopped, {done_games:,} of {progress.total:,} games are saved;"
+            " run the same command to go on"
+        )
+        boards = search.waiting()
+        if not len(boards):
+            break
+        ready = search.absorb(*evaluator(boards))
+    if settings.resign_value > 0:
+        logs.log.info(f"{progress.name}: {resignations}")
+
+
+def _product(games: list[PlayedGame], board_size: int) -> tuple[Games, SearchStatistics]:
+    """Games in the order of their numbers, which is what makes the bytes the same each time."""
+    games = sorted(games, key=lambda game: game.game)
+    lengths = [len(game.moves) for game in games]
+
+    def joined(name: str, dtype: type) -> np.ndarray:
+        return np.concatenate([np.empty(0, dtype), *(getattr(game, name) for game in games)])
+
+    return (
+        Games(
+            board_size,
+            joined("moves", np.int16),
+            np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+            np.array([game.winner for game in games], np.int8),
+        ),
+        SearchStatistics(
+            joined("root_value", np.float16),
+            joined("policy_count", np.uint8),
+            joined("policy_cell", np.uint16),
+            joined("policy_probability", np.float16),
+        ),
+    )
+
+
+def _unused(settings: Selfplay) -> set[str]:
+    """Settings that do not alter the games of this search."""
+    searches = {
+        "gumbel": {"simulations", "considered", "cheap_simulations"},
+        "minimax": {"widths"},
+        "policy": set(),
+    }
+    others = set().union(*(keys for name, keys in searches.items() if name != settings.search))
+    return others | {
+        *("games", "shards", "batch_size", "cache_size", "existing", "accept_partial"),
+    }
+
+
+def run(
+    checkpoint: Path,
+    output: Path,
+    settings: Selfplay,
+    inference: Inference,
+    *,
+    board_size: int,
+    games: int,
+    first_game: int,
+    generation: int,
+    seed: int,
+    progress_dir: Path,
+    finish_partial: bool = False,
+) -> None:
+    """Play games `first_game` to `first_game + games − 1` of a generation into a shard.
+
+    Writes `output` (.trmph) and its `.search.npz`. Finished games are kept in `progress_dir` and
+    are not played again by a later run; with `finish_partial` (or `settings.accept_partial`, if
+    there are any) they become the shard as they are. Raises BadInput for a checkpoint that is not
+    one, Interrupted after a signal.
+    """
+    identity: dict[str, Any] = {
+        "kind": "games",
+        "stage": "selfplay",
+        "schema": files.SCHEMA,
+        "board_size": board_size,
+        "generation": generation,
+        "seed": seed,
+        "checkpoint": files.sha256(checkpoint) if checkpoint.is_file() else "missing",
+        "settings": settings.model_dump(exclude=_unused(settings)),
+    }
+    network = load_checkpoint(checkpoint).network
+    device = choose(inference)
+    identity["device"] = f"{device.device.type} {device.precision}"
+    logs.detail("settings: %s", identity)
+    logs.detail("network evaluated on %s", device)
+    name = f"selfplay {output.stem}, generation {generation}"
+    journal_path = progress_dir / f"{output.stem}.games"
+    journal = Journal(journal_path, identity)
+    if journal.foreign:
+        logs.log.info(f"{name}: games saved under other settings or another checkpoint are dropped")
+    saved = {game.game for game in journal.games}
+    if saved:
+        logs.log.info(f"{name}: goes on after {len(saved):,} saved games")
+    wanted = range(first_game, first_game + games)
+    if finish_partial and not saved:
+        raise BadInput(f"{journal_path}: no finished games to take; run without --finish-partial")
+    if not finish_partial and not (settings.accept_partial and saved):
+        keys = {game: rng.game_key(seed, generation, game) for game in wanted if game not in saved}
+        if keys:
+            evaluator = CachedEvaluator(Evaluator(network, board_size, device), settings.cache_size)
+            search = new_search(settings, min(settings.batch_size, len(keys)), board_size)
+            progress = logs.Progress(name, "games", games, len(saved))
+            play(search, evaluator, settings, keys, journal, progress)
+            progress.finish(len(journal.games), _pace(evaluator))
+    played = [game for game in journal.games if game.game in wanted]
+    record, statistics = _product(played, board_size)
+    meta = {**identity, "first_game": first_game, "games": len(record)}
+    write_search(output.with_suffix(".search.npz"), statistics, {**meta, "kind": "search"})
+    write_games(output, record, meta)
+    journal.close()
+    journal_path.unlink()
+    if not any(progress_dir.iterdir()):
+        progress_dir.rmdir()

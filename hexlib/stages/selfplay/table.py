@@ -1,0 +1,225 @@
+"""The games in flight: how they are opened, how moves are drawn, what of them is recorded."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+from hexlib import rng
+from hexlib.game.board import BLUE, EMPTY, RED, empty_boards, place
+from hexlib.game.journal import PlayedGame
+from hexlib.search.interface import LEARN_BEST, LEARN_PLAYED, LEARN_POLICY
+from hexlib.settings import Selfplay
+
+LEAST_PROBABILITY = 1e-3  # policy entries below it are not saved
+COLDEST = 0.1  # below this temperature the search's best move is played
+# Counters of a game's key and of a move's key, past those that a search uses for its noise.
+_RANDOM, _STONES_WANTED, _BALANCED, _FIRST, _NEVER_RESIGN = 1000, 1001, 1002, 1003, 1004
+_STONES, _DRAW, _FULL = 2000, 1010, 1011
+
+
+class Table(NamedTuple):
+    """G games in flight on boards of A cells, each at most A moves long."""
+
+    cells: np.ndarray  # int8 [G, A + 1]
+    chains: np.ndarray  # int16 [G, A + 1]
+    edges: np.ndarray  # uint8 [G, A + 1]
+    key: np.ndarray  # uint64 [G]
+    plies: np.ndarray  # int32 [G], moves made
+    moves: np.ndarray  # int16 [G, A]
+    value: np.ndarray  # float32 [G, A], of the search before each move
+    policy: np.ndarray  # float32 [G, A, A], of the search before each move; 0 where there is none
+    cheap: np.ndarray  # bool [G], whether the next move is searched cheaply and not learned
+    loser: np.ndarray  # int8 [G], the first colour that would resign, or 0
+    resigned: np.ndarray  # bool [G], whether it did
+
+
+class Habits(NamedTuple):
+    """The settings of self-play that decide how a game is opened and its moves drawn."""
+
+    random_openings: float
+    random_stones: int
+    balanced_first_move: float
+    full_search: float
+    temperature: float
+    half_life: float
+    resign_value: float
+    never_resign: float
+
+
+def habits_of(settings: Selfplay, board_size: int) -> Habits:
+    """The habits that the settings describe, on a board of this size."""
+    return Habits(
+        settings.random_openings,
+        min(settings.random_stones, board_size**2 // 2),  # the default is for larger boards
+        settings.balanced_first_move,
+        settings.full_search,
+        settings.temperature,
+        settings.temperature_half_life,
+        settings.resign_value,
+        settings.never_resign,
+    )
+
+
+def new_table(slots: int, board_size: int) -> Table:
+    """A table of empty boards."""
+    area = board_size**2
+    return Table(
+        *empty_boards(slots, board_size),
+        key=np.zeros(slots, np.uint64),
+        plies=np.zeros(slots, np.int32),
+        moves=np.zeros((slots, area), np.int16),
+        value=np.zeros((slots, area), np.float32),
+        policy=np.zeros((slots, area, area), np.float32),
+        cheap=np.zeros(slots, np.bool_),
+        loser=np.zeros(slots, np.int8),
+        resigned=np.zeros(slots, np.bool_),
+    )
+
+
+def first_move_odds(values: np.ndarray) -> np.ndarray:
+    """Cumulative chances of each first move, float64 [A], from its value for blue, −1 to 1.
+
+    Most first moves win. The nearer a value is to even, the likelier the move, so that games have
+    winners of both colours; but none is ruled out, since the values may be wrong.
+    """
+    weights = 1.05 - np.abs(values.astype(np.float64))
+    return np.cumsum(weights / weights.sum())
+
+
+@njit(cache=True)
+def _clear(table, g):
+    """Make the board of game g empty."""
+    area = table.moves.shape[1]
+    table.cells[g, :area] = EMPTY
+    for cell in range(area):
+        table.chains[g, cell] = cell
+    table.edges[g] = 0
+    table.plies[g] = 0
+
+
+@njit(cache=True)
+def _make_move(table, g, move, neighbours, own_edges):
+    """Play a move in game g; True if it wins."""
+    ply = table.plies[g]
+    table.moves[g, ply] = move
+    table.plies[g] += 1
+    position = (table.cells[g], table.chains[g], table.edges[g])
+    return place(*position, move, BLUE + ply % 2, neighbours, own_edges)
+
+
+@njit(cache=True)
+def _choose_effort(table, g, full_search):
+    """Decide by lot whether the next move is searched in full (playout cap, Wu 2019, 3.1)."""
+    key = rng.subkey(table.key[g], table.plies[g])
+    table.cheap[g] = table.resigned[g] or rng.uniform(key, _FULL) >= full_search
+
+
+@njit(cache=True)
+def open_games(table, slots, keys, habits, odds, neighbours, own_edges):
+    """Begin games in `slots` int64 [K] with `keys` uint64 [K].
+
+    A share of them gets some stones anywhere; of the others a share has its first move drawn by
+    `odds` (`first_move_odds`). Neither has a policy to learn.
+    """
+    area = table.moves.shape[1]
+    for k in range(len(slots)):
+        g, key = slots[k], keys[k]
+        _clear(table, g)
+        table.key[g], table.loser[g], table.resigned[g] = key, 0, False
+        table.policy[g] = 0
+        table.value[g] = np.nan
+        if rng.uniform(key, _RANDOM) < habits.random_openings and habits.random_stones > 0:
+            draws = 0
+            for _ in range(1 + rng.below(key, _STONES_WANTED, habits.random_stones)):
+                move = -1
+                while move == -1 or table.cells[g, move] != EMPTY:
+                    move = rng.below(key, _STONES + draws, area)
+                    draws += 1
+                if _make_move(table, g, move, neighbours, own_edges):
+                    _clear(table, g)  # over so early, on a tiny board: begin without stones
+                    break
+        elif rng.uniform(key, _BALANCED) < habits.balanced_first_move:
+            drawn = np.searchsorted(odds, rng.uniform(key, _FIRST))
+            _make_move(table, g, min(drawn, area - 1), neighbours, own_edges)
+        _choose_effort(table, g, habits.full_search)
+
+
+@njit(cache=True)
+def make_moves(table, slots, best, value, policy, target, habits, neighbours, own_edges):
+    """Record what the search found in `slots` int64 [K], then choose and play a move in each.
+
+    `best` int16 [K], `value` float32 [K], `policy` float32 [K, A] are from the search; `target` is
+    its `interface.Search.target`. The move is drawn from policy^(1/T), where T is the temperature,
+    halved every half-life; it is `best` once T is below COLDEST. A player whose value is below
+    −`resign_value` resigns: the game is played on to its end, so that the record is whole, but
+    cheaply and without anything to learn. Returns bool [K]: which games have ended.
+    """
+    area = table.moves.shape[1]
+    over = np.zeros(len(slots), np.bool_)
+    weights = np.empty(area)
+    for k in range(len(slots)):
+        g = slots[k]
+        ply = table.plies[g]
+        if not table.cheap[g]:
+            table.value[g, ply] = value[k]
+        if habits.resign_value > 0 and value[k] < -habits.resign_value and table.loser[g] == 0:
+            table.loser[g] = BLUE + ply % 2
+            table.resigned[g] = rng.uniform(table.key[g], _NEVER_RESIGN) >= habits.never_resign
+        move = int(best[k])
+        warmth = habits.temperature * 0.5 ** (ply / habits.half_life)
+        total = 0.0
+        if warmth >= COLDEST and not table.resigned[g]:
+            for a in range(area):
+                weights[a] = policy[k, a] ** (1 / warmth) if policy[k, a] > 0 else 0.0
+                total += weights[a]
+        if total > 0:
+            left = rng.uniform(rng.subkey(table.key[g], ply), _DRAW) * total
+            for a in range(area):
+                if weights[a] > 0:
+                    move = a
+                    left -= weights[a]
+                    if left < 0:
+                        break
+        if not table.cheap[g]:
+            if target == LEARN_POLICY:
+                table.policy[g, ply] = policy[k]
+            elif target == LEARN_BEST:
+                table.policy[g, ply, best[k]] = 1
+            elif target == LEARN_PLAYED:
+                table.policy[g, ply, move] = 1
+        over[k] = _make_move(table, g, move, neighbours, own_edges)
+        if not over[k]:
+            _choose_effort(table, g, habits.full_search)
+    return over
+
+
+@njit(cache=True)
+def ply_keys(table, slots):
+    """The keys of the next moves, uint64 [K]."""
+    keys = np.empty(len(slots), np.uint64)
+    for k in range(len(slots)):
+        keys[k] = rng.subkey(table.key[slots[k]], table.plies[slots[k]])
+    return keys
+
+
+def played(table: Table, g: int, game: int) -> PlayedGame:
+    """Copy a finished game out of the table, its policies made sparse."""
+    plies = int(table.plies[g])
+    policy = table.policy[g, :plies]
+    kept = policy >= LEAST_PROBABILITY
+    ply, cell = np.nonzero(kept)
+    return PlayedGame(
+        game=game,
+        winner=winner_of(table, g),
+        moves=table.moves[g, :plies].copy(),
+        root_value=table.value[g, :plies].astype(np.float16),
+        policy_count=np.bincount(ply, minlength=plies).astype(np.uint8),
+        policy_cell=cell.astype(np.uint16),
+        policy_probability=policy[ply, cell].astype(np.float16),
+    )
+
+
+def winner_of(table: Table, g: int) -> int:
+    """The winner of a finished game: who moved last."""
+    return RED if table.plies[g] % 2 == 0 else BLUE
