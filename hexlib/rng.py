@@ -6,13 +6,14 @@ The mixing function is the finaliser of SplitMix64 (Steele, Lea and Flood, OOPSL
 """
 
 import numpy as np
-from numba import njit
+
+from hexlib.kernel import kernel
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _TO_UNIT = 2.0**-53
 
 
-@njit(cache=True)
+@kernel
 def mix(z):
     """Scramble a uint64 so that neighbouring inputs give unrelated outputs."""
     z = np.uint64(z) + _GOLDEN
@@ -21,32 +22,32 @@ def mix(z):
     return z ^ (z >> np.uint64(31))
 
 
-@njit(cache=True)
+@kernel
 def subkey(key, index):
     """The key of the `index`-th thing under `key`, for instance of a game's ply; uint64."""
     return mix(mix(key) + np.uint64(index))
 
 
-@njit(cache=True)
+@kernel
 def uniform(key, counter):
     """A float64 strictly between 0 and 1."""
     bits = mix(np.uint64(key) + np.uint64(counter) * _GOLDEN)
     return (np.float64(bits >> np.uint64(11)) + 0.5) * _TO_UNIT
 
 
-@njit(cache=True)
+@kernel
 def below(key, counter, bound):
     """An int64 from 0 to `bound` − 1 (the bias is below bound · 2⁻⁵³)."""
     return np.int64(uniform(key, counter) * bound)
 
 
-@njit(cache=True)
+@kernel
 def gumbel(key, counter):
     """A float64 of the standard Gumbel distribution."""
     return -np.log(-np.log(uniform(key, counter)))
 
 
-@njit(cache=True)
+@kernel
 def game_key(seed, generation, game):
     """The key of a game, from which all that is random in it follows; uint64."""
     return subkey(subkey(mix(np.uint64(seed)), generation), game)

@@ -193,6 +193,10 @@ class Inference(Section):
         pattern=r"^(auto|cpu|cuda(:\d+)?)$",
         description="auto takes the first GPU, and the CPU where there is none.",
     )
+    backend: Literal["auto", "torch", "openvino"] = Field(
+        "auto",
+        description="What evaluates positions: auto takes OpenVINO on a CPU where it is installed.",
+    )
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="auto takes bfloat16 where the processor has instructions for it."
     )

@@ -40,7 +40,7 @@ def test_winner_is_the_slow_twins_at_every_ply(order):
 @settings(max_examples=25, deadline=None)
 def test_winning_cells_are_the_slow_twins(order):
     n = int(len(order) ** 0.5)
-    allowed = np.zeros(n * n, bool)
+    allowed = np.zeros(n * n + 1, np.uint8)
     for ply, (cells, parent, edges, won) in enumerate(play(n, order)):
         if won:
             return
@@ -63,7 +63,7 @@ def test_winning_cells_are_the_slow_twins(order):
             else tactics.OPEN
         )
         assert verdict == expected
-        assert np.flatnonzero(allowed).tolist() == (
+        assert np.flatnonzero(allowed[:-1]).tolist() == (
             mine or theirs or np.flatnonzero(grid.ravel() == 0).tolist()
         )
 

@@ -8,14 +8,15 @@ import torch
 
 from hexlib.errors import BadInput
 from hexlib.files import sha256
+from hexlib.nn.backends import empty_planes
 from hexlib.nn.cache import CachedEvaluator
 from hexlib.nn.checkpoint import Checkpoint, load, load_checkpoint, save_checkpoint
 from hexlib.nn.device import Device, choose
 from hexlib.nn.inference import Evaluator, write_planes
-from hexlib.nn.model import HexNet, random_network, ring
+from hexlib.nn.model import HexNet, random_network
 from hexlib.settings import Inference, Net
 
-FLOAT = Device(torch.device("cpu"), torch.float32, "tests")
+FLOAT = Device(torch.device("cpu"), torch.float32, "torch", "tests")
 
 
 def small_network(seed=0) -> HexNet:
@@ -46,20 +47,24 @@ def planes_of(boards, n):
     return torch.from_numpy(planes)
 
 
+@pytest.mark.parametrize("backend", ["torch", "openvino"])
 @pytest.mark.parametrize("n", [3, 7, 19])
-def test_evaluator_is_the_network(n):
+def test_evaluator_is_the_network(n, backend):
     network, boards = small_network(), some_boards(n, 70)
     with torch.no_grad():
         policy, value = network(planes_of(boards, n))
-    logits, values = Evaluator(network, n, FLOAT)(boards)
+    device = choose(Inference(device="cpu", precision="float32", backend=backend))
+    logits, values = Evaluator(network, n, device)(boards)
     assert np.abs(logits - policy.numpy()).max() < 1e-4
     assert np.abs(values - (2 * torch.sigmoid(value) - 1).numpy()).max() < 1e-5
 
 
-@pytest.mark.parametrize("precision", ["float32", "auto"])
-def test_what_is_said_of_a_board_does_not_depend_on_the_others(precision):
+@pytest.mark.parametrize("backend", ["torch", "openvino"])
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_what_is_said_of_a_board_does_not_depend_on_the_others(precision, backend):
     n, boards = 7, some_boards(7, 300)
-    evaluator = Evaluator(small_network(), n, choose(Inference(device="cpu", precision=precision)))
+    device = choose(Inference(device="cpu", precision=precision, backend=backend))
+    evaluator = Evaluator(small_network(), n, device)
     logits, values = evaluator(boards)
     order = np.random.default_rng(1).permutation(300)
     for part in (order, order[:1], order[:37], order[200:]):
@@ -96,9 +101,9 @@ def test_a_cache_changes_no_answer(size):
 
 def test_planes_leave_the_ring_alone():
     n, boards = 5, some_boards(5, 9)
-    planes = np.tile(ring(n), (9, 1, 1, 1))
+    planes = empty_planes(9, n)
     write_planes(boards, n, planes)
-    assert torch.equal(torch.from_numpy(planes).permute(0, 3, 1, 2), planes_of(boards, n))
+    assert torch.equal(torch.from_numpy(planes).permute(0, 3, 1, 2).float(), planes_of(boards, n))
 
 
 def test_folding_changes_nothing():

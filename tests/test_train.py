@@ -23,7 +23,7 @@ from hexlib.settings import Inference, Net, Process, Train, Window
 from hexlib.stages import process, shuffle, train
 
 SIZE = 5
-FLOAT = Device(torch.device("cpu"), torch.float32, "tests")
+FLOAT = Device(torch.device("cpu"), torch.float32, "torch", "tests")
 SETTINGS = Train(batch_size=32, warmup_steps=4, reuse=2, validation_fraction=0.2)
 
 

@@ -16,6 +16,8 @@ from functools import cache
 import numpy as np
 from numba import njit
 
+from hexlib.kernel import kernel
+
 EMPTY, BLUE, RED, OUTSIDE = 0, 1, 2, 3
 BOTH_EDGES = 3
 MIN_SIZE, MAX_SIZE = 3, 19
@@ -52,7 +54,7 @@ def empty_boards(count: int, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray
     return cells, parent, np.zeros((count, n * n + 1), np.uint8)
 
 
-@njit(cache=True)
+@kernel
 def root_of(parent, cell):
     """The root of `cell`'s chain, halving the path on the way (Tarjan and van Leeuwen 1984)."""
     while parent[cell] != cell:
@@ -61,7 +63,7 @@ def root_of(parent, cell):
     return cell
 
 
-@njit(cache=True)
+@kernel
 def place(cells, parent, edges, cell, colour, neighbours, own_edges):
     """Put a stone of `colour` on the empty `cell` of a position; True if it joins both edges."""
     cells[cell] = colour
@@ -78,7 +80,7 @@ def place(cells, parent, edges, cell, colour, neighbours, own_edges):
     return flags == BOTH_EDGES
 
 
-@njit(cache=True)
+@kernel
 def wins_at(cells, parent, edges, cell, colour, neighbours, own_edges):
     """True if a stone of `colour` on the empty `cell` would connect both edges at once."""
     flags = own_edges[colour, cell]

@@ -1,5 +1,6 @@
-"""Which device and which precision: the choice, and why."""
+"""Which device, precision and backend: the choice, and why."""
 
+import importlib.util
 import platform
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +17,17 @@ class Device:
 
     device: torch.device
     precision: torch.dtype
+    backend: str  # of inference: `torch` or `openvino`
     reason: str
 
+    @property
+    def name(self) -> str:
+        """What the bytes of a product may depend on, for its lineage."""
+        precision = str(self.precision).removeprefix("torch.")
+        return f"{self.device.type} {precision} {self.backend}"
+
     def __str__(self) -> str:
-        return f"{self.device}, {str(self.precision).removeprefix('torch.')}: {self.reason}"
+        return f"{self.name} ({self.reason})"
 
 
 def processor_has_bfloat16() -> bool:
@@ -49,10 +57,25 @@ def choose(settings: Inference) -> Device:
     else:
         device = torch.device(settings.device)
         reason = "as set"
+    backend, why = _backend(settings, device)
     if settings.precision != "auto":
-        return Device(device, getattr(torch, settings.precision), reason)
+        return Device(device, getattr(torch, settings.precision), backend, f"{reason}; {why}")
     fast = torch.cuda.is_bf16_supported() if device.type == "cuda" else processor_has_bfloat16()
     precision = torch.bfloat16 if fast else torch.float32
-    return Device(
-        device, precision, f"{reason}, bfloat16 is {'fast' if fast else 'not native'} there"
-    )
+    reason += f"; bfloat16 is {'fast' if fast else 'not native'} there; {why}"
+    return Device(device, precision, backend, reason)
+
+
+def _backend(settings: Inference, device: torch.device) -> tuple[str, str]:
+    """The backend of inference, and why it."""
+    installed = importlib.util.find_spec("openvino") is not None
+    if settings.backend == "openvino" and (device.type != "cpu" or not installed):
+        raise BadInput(
+            "inference.backend: openvino runs on the CPU and must be installed"
+            " (pip install openvino); set it to auto or torch"
+        )
+    if settings.backend != "auto":
+        return settings.backend, "backend as set"
+    if device.type == "cpu" and installed:
+        return "openvino", "OpenVINO is installed, and faster than torch on a CPU"
+    return "torch", "OpenVINO is for CPUs" if installed else "OpenVINO is not installed"

@@ -9,10 +9,10 @@ are solved: they cost no evaluation, and a root that is solved ends its search.
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from hexlib import rng
 from hexlib.game.board import BLUE, geometry, place
+from hexlib.kernel import copy_into, kernel
 from hexlib.search import tactics
 from hexlib.search.halving import visit_tables
 from hexlib.search.interface import LEARN_POLICY, Found, Positions
@@ -29,12 +29,12 @@ class Tree(NamedTuple):
     edges: np.ndarray  # uint8 [G, N, A + 1]
     logits: np.ndarray  # float32 [G, N, A], EXCLUDED where a move is not allowed
     prior: np.ndarray  # float32 [G, N, A], their softmax
-    child: np.ndarray  # int32 [G, N, A], −1 where there is none yet
-    visits: np.ndarray  # int32 [G, N, A]
+    child: np.ndarray  # int16 [G, N, A], −1 where there is none yet
+    visits: np.ndarray  # int16 [G, N, A]
     totals: np.ndarray  # float32 [G, N, A], sums of values for the player to move at the node
     raw_value: np.ndarray  # float32 [G, N], the network's, or ±1 where solved
     solved: np.ndarray  # int8 [G, N], +1 won, −1 lost for the player to move, 0 unknown
-    allowed: np.ndarray  # bool [G, N, A]
+    allowed: np.ndarray  # uint8 [G, N, A + 1], 1 where a move may be tried; see tactics
     nodes: np.ndarray  # int32 [G], in use
     path: np.ndarray  # int32 [G, N, 2], (node, move) from the root to where the slot is
     depth: np.ndarray  # int32 [G], length of the path
@@ -45,6 +45,9 @@ class Tree(NamedTuple):
     simulations: np.ndarray  # int32 [G], done
     move: np.ndarray  # int16 [G], the result
     improved: np.ndarray  # float32 [G, A], the result
+    scores: np.ndarray  # float32 [A], scratch
+    policy: np.ndarray  # float32 [A], scratch
+    bits: np.ndarray  # int32 [A], scratch
 
 
 def new_tree(slots: int, nodes: int, area: int) -> Tree:
@@ -56,12 +59,12 @@ def new_tree(slots: int, nodes: int, area: int) -> Tree:
         edges=np.zeros(position, np.uint8),
         logits=np.zeros(moves, np.float32),
         prior=np.zeros(moves, np.float32),
-        child=np.zeros(moves, np.int32),
-        visits=np.zeros(moves, np.int32),
+        child=np.zeros(moves, np.int16),
+        visits=np.zeros(moves, np.int16),
         totals=np.zeros(moves, np.float32),
         raw_value=np.zeros((slots, nodes), np.float32),
         solved=np.zeros((slots, nodes), np.int8),
-        allowed=np.zeros(moves, np.bool_),
+        allowed=np.zeros(position, np.uint8),
         nodes=np.zeros(slots, np.int32),
         path=np.zeros((slots, nodes, 2), np.int32),
         depth=np.zeros(slots, np.int32),
@@ -72,22 +75,24 @@ def new_tree(slots: int, nodes: int, area: int) -> Tree:
         simulations=np.zeros(slots, np.int32),
         move=np.zeros(slots, np.int16),
         improved=np.zeros((slots, area), np.float32),
+        scores=np.zeros(area, np.float32),
+        policy=np.zeros(area, np.float32),
+        bits=np.zeros(area, np.int32),
     )
 
 
-@njit(cache=True)
+@kernel
 def _colour_at(tree, g, depth):
     """The player to move `depth` moves below the root."""
     return tree.colour[g] if depth % 2 == 0 else tactics.opponent(tree.colour[g])
 
 
-@njit(cache=True)
+@kernel
 def _open_node(tree, g, node, colour, neighbours, own_edges):
     """Reset a node whose position is set, and see what tactics say of it."""
-    tree.child[g, node] = -1
-    tree.visits[g, node] = 0
-    tree.totals[g, node] = 0
-    tree.raw_value[g, node] = 0
+    child, visits, totals = tree.child[g, node], tree.visits[g, node], tree.totals[g, node]
+    for a in range(len(child)):
+        child[a], visits[a], totals[a] = -1, 0, 0
     verdict = tactics.candidates(
         tree.cells[g, node],
         tree.chains[g, node],
@@ -103,13 +108,15 @@ def _open_node(tree, g, node, colour, neighbours, own_edges):
     return verdict
 
 
-@njit(cache=True)
+@kernel
 def _start(tree, slots, cells, chains, edges, colours, keys, noise_scale, neighbours, own_edges):
     """Set the roots; those that tactics settle are done at once."""
-    area = tree.allowed.shape[2]
+    area = tree.logits.shape[2]
     for k in range(len(slots)):
         g = slots[k]
-        tree.cells[g, 0], tree.chains[g, 0], tree.edges[g, 0] = cells[k], chains[k], edges[k]
+        copy_into(tree.cells[g, 0], cells[k])
+        copy_into(tree.chains[g, 0], chains[k])
+        copy_into(tree.edges[g, 0], edges[k])
         tree.colour[g] = colours[k]
         tree.nodes[g], tree.depth[g], tree.simulations[g] = 1, 0, 0
         verdict = _open_node(tree, g, 0, colours[k], neighbours, own_edges)
@@ -136,22 +143,28 @@ def _start(tree, slots, cells, chains, edges, colours, keys, noise_scale, neighb
         tree.state[g] = DONE
 
 
-@njit(cache=True)
-def _select_root(tree, g, visit_tables, scores):
+@kernel
+def _score(tree, g, node):
+    """Fill the scratch `scores` with what the visits say of each move of a node."""
+    completed_scores(
+        tree.logits[g, node],
+        tree.prior[g, node],
+        tree.visits[g, node],
+        tree.totals[g, node],
+        tree.raw_value[g, node],
+        tree.scores,
+    )
+
+
+@kernel
+def _select_root(tree, g, visit_tables):
     """The move for the next simulation, by sequential halving among the considered moves."""
-    allowed = 0
+    scores, allowed = tree.scores, 0
     for a in range(len(scores)):
         allowed += tree.allowed[g, 0, a]
     table = visit_tables[tree.effort[g]]
     wanted = table[min(allowed, len(table) - 1), tree.simulations[g]]
-    completed_scores(
-        tree.logits[g, 0],
-        tree.prior[g, 0],
-        tree.visits[g, 0],
-        tree.totals[g, 0],
-        tree.raw_value[g, 0],
-        scores,
-    )
+    _score(tree, g, 0)
     best, best_score = -1, -np.inf
     for a in range(len(scores)):
         if tree.allowed[g, 0, a] and tree.visits[g, 0, a] == wanted:
@@ -161,18 +174,12 @@ def _select_root(tree, g, visit_tables, scores):
     return best
 
 
-@njit(cache=True)
-def _select_inside(tree, g, node, scores, policy):
+@kernel
+def _select_inside(tree, g, node):
     """The move whose visits lag most behind the improved policy (equation 14)."""
-    completed_scores(
-        tree.logits[g, node],
-        tree.prior[g, node],
-        tree.visits[g, node],
-        tree.totals[g, node],
-        tree.raw_value[g, node],
-        scores,
-    )
-    softmax_of_sum(tree.logits[g, node], scores, policy)
+    scores, policy = tree.scores, tree.policy
+    _score(tree, g, node)
+    softmax_of_sum(tree.logits[g, node], scores, tree.bits, policy)
     visits, allowed = tree.visits[g, node], tree.allowed[g, node]
     count = 0
     for a in range(len(scores)):
@@ -188,25 +195,25 @@ def _select_inside(tree, g, node, scores, policy):
     return best
 
 
-@njit(cache=True)
+@kernel
 def _back_up(tree, g, value):
     """Add a value for the player to move below the path's end to every edge of the path."""
     for d in range(tree.depth[g] - 1, -1, -1):
         value = -value
-        node, move = tree.path[g, d]
+        node, move = tree.path[g, d, 0], tree.path[g, d, 1]
         tree.visits[g, node, move] += 1
         tree.totals[g, node, move] += value
     tree.simulations[g] += 1
 
 
-@njit(cache=True)
+@kernel
 def _solve_upwards(tree, g):
     """Carry the result of a solved child at the path's end towards the root while it decides."""
     for d in range(tree.depth[g] - 1, -1, -1):
-        node, move = tree.path[g, d]
+        node, move = tree.path[g, d, 0], tree.path[g, d, 1]
         result = tree.solved[g, tree.child[g, node, move]]
         if result == 1:  # the opponent wins there: lost only if he wins everywhere
-            for a in range(tree.allowed.shape[2]):
+            for a in range(tree.logits.shape[2]):
                 if tree.allowed[g, node, a]:
                     other = tree.child[g, node, a]
                     if other == -1 or tree.solved[g, other] != 1:
@@ -215,20 +222,14 @@ def _solve_upwards(tree, g):
         tree.raw_value[g, node] = -result
 
 
-@njit(cache=True)
-def _finish(tree, g, scores):
+@kernel
+def _finish(tree, g):
     """Set the result: the best of the most visited moves, and the improved policy."""
-    area = len(scores)
+    area = tree.logits.shape[2]
     tree.state[g] = DONE
-    completed_scores(
-        tree.logits[g, 0],
-        tree.prior[g, 0],
-        tree.visits[g, 0],
-        tree.totals[g, 0],
-        tree.raw_value[g, 0],
-        scores,
-    )
-    softmax_of_sum(tree.logits[g, 0], scores, tree.improved[g])
+    _score(tree, g, 0)
+    scores = tree.scores
+    softmax_of_sum(tree.logits[g, 0], scores, tree.bits, tree.improved[g])
     most = 0
     for a in range(area):
         most = max(most, tree.visits[g, 0, a])
@@ -245,29 +246,27 @@ def _finish(tree, g, scores):
                 best, best_score = a, score
     tree.move[g] = best
     if tree.solved[g, 0] == 1:
-        tree.improved[g] = 0
-        tree.improved[g, best] = 1
+        for a in range(area):
+            tree.improved[g, a] = a == best
     elif tree.solved[g, 0] == -1:
-        tree.improved[g] = 0
+        for a in range(area):
+            tree.improved[g, a] = 0
 
 
-@njit(cache=True)
+@kernel
 def _advance(tree, slots, budgets, visit_tables, neighbours, own_edges):
     """Simulate in each slot until it waits for the network or is done."""
-    area = tree.allowed.shape[2]
-    scores = np.empty(area, np.float32)
-    policy = np.empty(area, np.float32)
     for g in slots:
         while tree.state[g] == READY:
             if tree.simulations[g] >= budgets[tree.effort[g]] or tree.solved[g, 0] != 0:
-                _finish(tree, g, scores)
+                _finish(tree, g)
                 break
             node, depth = 0, 0
             while True:
                 if node == 0:
-                    move = _select_root(tree, g, visit_tables, scores)
+                    move = _select_root(tree, g, visit_tables)
                 else:
-                    move = _select_inside(tree, g, node, scores, policy)
+                    move = _select_inside(tree, g, node)
                 tree.path[g, depth, 0], tree.path[g, depth, 1] = node, move
                 depth += 1
                 child = tree.child[g, node, move]
@@ -275,9 +274,9 @@ def _advance(tree, slots, budgets, visit_tables, neighbours, own_edges):
                     child = tree.nodes[g]
                     tree.nodes[g] += 1
                     tree.child[g, node, move] = child
-                    tree.cells[g, child] = tree.cells[g, node]
-                    tree.chains[g, child] = tree.chains[g, node]
-                    tree.edges[g, child] = tree.edges[g, node]
+                    copy_into(tree.cells[g, child], tree.cells[g, node])
+                    copy_into(tree.chains[g, child], tree.chains[g, node])
+                    copy_into(tree.edges[g, child], tree.edges[g, node])
                     place(
                         tree.cells[g, child],
                         tree.chains[g, child],
@@ -303,7 +302,7 @@ def _advance(tree, slots, budgets, visit_tables, neighbours, own_edges):
                 node = child
 
 
-@njit(cache=True)
+@kernel
 def _gather(tree, slots, n, boards):
     """Fill `boards` int8 [R, A] with each waiting slot's newest node, turned for its player."""
     for k in range(len(slots)):
@@ -316,11 +315,12 @@ def _gather(tree, slots, n, boards):
             boards[k, seen] = 0 if stone == 0 else (1 if stone == colour else 2)
 
 
-@njit(cache=True)
+@kernel
 def _absorb(tree, slots, n, logits, values):
     """Give each waiting slot's newest node its policy and value, and back the value up."""
     area = n * n
-    zeros = np.zeros(area, np.float32)
+    for a in range(area):
+        tree.scores[a] = 0
     for k in range(len(slots)):
         g = slots[k]
         node = tree.nodes[g] - 1
@@ -329,7 +329,7 @@ def _absorb(tree, slots, n, logits, values):
             seen = cell if colour == BLUE else (cell % n) * n + cell // n
             allowed = tree.allowed[g, node, cell]
             tree.logits[g, node, cell] = logits[k, seen] if allowed else EXCLUDED
-        softmax_of_sum(tree.logits[g, node], zeros, tree.prior[g, node])
+        softmax_of_sum(tree.logits[g, node], tree.scores, tree.bits, tree.prior[g, node])
         tree.raw_value[g, node] = values[k]
         if node != 0:
             _back_up(tree, g, values[k])

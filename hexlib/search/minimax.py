@@ -23,7 +23,7 @@ class Nodes(NamedTuple):
     cells: np.ndarray  # int8 [G, N, A + 1]
     chains: np.ndarray  # int16 [G, N, A + 1]
     edges: np.ndarray  # uint8 [G, N, A + 1]
-    allowed: np.ndarray  # bool [G, N, A]
+    allowed: np.ndarray  # uint8 [G, N, A + 1], see tactics
     parent: np.ndarray  # int32 [G, N]
     move: np.ndarray  # int16 [G, N], that led here
     value: np.ndarray  # float32 [G, N], for the player to move
@@ -64,7 +64,7 @@ def _start(nodes, slots, cells, chains, edges, colours, neighbours, own_edges):
 @njit(cache=True)
 def _expand(nodes, g, node, logits, width, neighbours, own_edges):
     """Add the `width` best moves of a node, by `logits` in the turned frame, as nodes below it."""
-    area = nodes.allowed.shape[2]
+    area = nodes.allowed.shape[2] - 1
     n = int(np.sqrt(area))
     colour = nodes.colour[g] if nodes.level[g] % 2 == 0 else tactics.opponent(nodes.colour[g])
     tried = np.zeros(area, np.bool_)
@@ -161,7 +161,7 @@ class MinimaxSearch:
             cells=np.zeros((slots, size, area + 1), np.int8),
             chains=np.zeros((slots, size, area + 1), np.int16),
             edges=np.zeros((slots, size, area + 1), np.uint8),
-            allowed=np.zeros((slots, size, area), np.bool_),
+            allowed=np.zeros((slots, size, area + 1), np.uint8),
             parent=np.zeros((slots, size), np.int32),
             move=np.zeros((slots, size), np.int16),
             value=np.zeros((slots, size), np.float32),
@@ -212,7 +212,7 @@ class MinimaxSearch:
         for k, g in enumerate(slots):
             level_one = np.flatnonzero(nodes.parent[g, 1 : nodes.used[g]] == 0) + 1
             if nodes.used[g] == 1:  # settled by tactics: any allowed move is as good as another
-                policy[k, nodes.allowed[g, 0]] = 1
+                policy[k, nodes.allowed[g, 0, :-1] == 1] = 1
             else:
                 policy[k, nodes.move[g, level_one]] = np.exp(-nodes.value[g, level_one])
         policy /= policy.sum(1, keepdims=True)

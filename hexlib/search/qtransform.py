@@ -6,7 +6,8 @@ and scores grow with the number of visits (equation 8).
 """
 
 import numpy as np
-from numba import njit
+
+from hexlib.kernel import fast_kernel
 
 C_VISIT = 50.0
 C_SCALE = 0.1
@@ -16,11 +17,11 @@ SMALLEST_RANGE = 0.2
 EXCLUDED = np.float32(-1e30)  # the logit of a cell that may not be played
 
 
-@njit(cache=True, fastmath=True)
+@fast_kernel
 def completed_scores(logits, prior, visits, totals, raw_value, scores):
     """Fill `scores` float32 [A] with sigma(completed Q) of one node.
 
-    `logits`, `prior` float32 [A]: the network's policy over the allowed cells; `visits` int32 [A];
+    `logits`, `prior` float32 [A]: the network's policy over the allowed cells; `visits` int16 [A];
     `totals` float32 [A]: the sum of values, −1 to 1, for the player to move; `raw_value`: the
     network's value of the node. Excluded cells keep a finite score that has no meaning.
     """
@@ -51,15 +52,16 @@ def completed_scores(logits, prior, visits, totals, raw_value, scores):
         scores[a] = (q - low) * scale
 
 
-@njit(cache=True, fastmath=True)
-def softmax_of_sum(logits, scores, out):
+@fast_kernel
+def softmax_of_sum(logits, scores, bits, out):
     """Fill `out` float32 [A] with softmax(logits + scores); excluded cells get 0.
+
+    `bits` int32 [A] is scratch.
 
     The exponential is 2^k · 2^f with a polynomial for 2^f (relative error below 3e−7) and the bits
     of a float32 for 2^k: unlike a call of `exp`, it compiles to vector instructions.
     """
     area = len(logits)
-    bits = np.empty(area, np.int32)
     powers = bits.view(np.float32)
     highest = EXCLUDED
     for a in range(area):

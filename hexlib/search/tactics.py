@@ -1,24 +1,22 @@
 """What is certain without a network: immediate wins, and moves that an opponent's threats force."""
 
-import numpy as np
-from numba import njit
-
 from hexlib.game.board import BLUE, BOTH_EDGES, EMPTY, RED, root_of
+from hexlib.kernel import kernel
 
 OPEN, FORCED, LOST, WON = 0, 1, 2, 3
 
 
-@njit(cache=True)
+@kernel
 def opponent(colour):
     """The other colour."""
     return BLUE + RED - colour
 
 
-@njit(cache=True)
+@kernel
 def candidates(cells, chains, edges, colour, neighbours, own_edges, allowed):
     """What the player of `colour` may sensibly play in an unfinished position.
 
-    Fills `allowed` bool [A] and returns
+    Fills `allowed` uint8 [A + 1] with 0 or 1 (the last entry is scratch) and returns
       WON     some moves win at once: those are allowed;
       LOST    the opponent has two or more winning cells, of which one stone can block one: those
               are allowed, and the position is lost against any sound play;
@@ -28,31 +26,33 @@ def candidates(cells, chains, edges, colour, neighbours, own_edges, allowed):
     A cell wins for a colour if its own edges and those of the adjoining chains are both edges. They
     are collected from the stones, not from the cells: few stones are joined to an edge.
     """
-    area = len(allowed)
-    reach = np.zeros((3, area + 1), np.uint8)  # by colour: edges that a stone here would join
+    area = len(allowed) - 1
+    for cell in range(area + 1):
+        allowed[cell] = 0
+    # For now the edges that a stone here would join: blue's in bits 1 and 2, red's in 4 and 8.
     for cell in range(area):
         stone = cells[cell]
         if stone != EMPTY:
             flags = edges[root_of(chains, cell)]
             if flags:
+                if stone == RED:
+                    flags <<= 2
                 for k in range(6):
-                    reach[stone, neighbours[cell, k]] |= flags
-    mine, theirs = reach[colour], reach[opponent(colour)]
-    my_edges, their_edges = own_edges[colour], own_edges[opponent(colour)]
+                    allowed[neighbours[cell, k]] |= flags
     wins, threats = 0, 0
     for cell in range(area):
-        empty = cells[cell] == EMPTY
-        wins += empty and (mine[cell] | my_edges[cell]) == BOTH_EDGES
-        threats += empty and (theirs[cell] | their_edges[cell]) == BOTH_EDGES
+        blue = ((allowed[cell] & 3) | own_edges[BLUE, cell]) == BOTH_EDGES
+        red = ((allowed[cell] >> 2) | own_edges[RED, cell]) == BOTH_EDGES
+        mine, theirs = (blue, red) if colour == BLUE else (red, blue)
+        # From here on 1 for an empty cell, 2 where I win, 4 where the opponent would.
+        allowed[cell] = (1 + 2 * mine + 4 * theirs) if cells[cell] == EMPTY else 0
+        wins += allowed[cell] >> 1 & 1
+        threats += allowed[cell] >> 2 & 1
+    shift = 1 if wins else (2 if threats else 0)
+    for cell in range(area):
+        allowed[cell] = allowed[cell] >> shift & 1
     if wins:
-        for cell in range(area):
-            allowed[cell] = cells[cell] == EMPTY and (mine[cell] | my_edges[cell]) == BOTH_EDGES
         return WON
     if threats:
-        for cell in range(area):
-            joined = theirs[cell] | their_edges[cell]
-            allowed[cell] = cells[cell] == EMPTY and joined == BOTH_EDGES
         return FORCED if threats == 1 else LOST
-    for cell in range(area):
-        allowed[cell] = cells[cell] == EMPTY
     return OPEN

@@ -399,7 +399,7 @@ def run(
         "sources": _drawn(window_buckets),
         "settings": settings.model_dump(),
         "seed": seed,
-        "device": f"{device.device.type} {str(device.precision).removeprefix('torch.')}",
+        "device": device.name,
         "versions": {
             "hexlib": hexlib.__version__,
             "torch": str(torch.__version__),  # a subclass of str, which is no plain value

@@ -204,7 +204,7 @@ def run(
     }
     network = load_checkpoint(checkpoint).network
     device = choose(inference)
-    identity["device"] = f"{device.device.type} {device.precision}"
+    identity["device"] = device.name
     logs.detail("settings: %s", identity)
     logs.detail("network evaluated on %s", device)
     name = f"selfplay {output.stem}, generation {generation}"

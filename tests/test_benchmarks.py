@@ -1,0 +1,92 @@
+"""The benchmarks run, say what is not installed, and write their own section of the page."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[1]
+PEERS = ("jax", "mctx", "pgx", "pyspiel")
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Run a benchmark as if no peer were installed."""
+    absent = tmp_path / "absent"
+    absent.mkdir()
+    for peer in PEERS:
+        (absent / f"{peer}.py").write_text("raise ImportError\n")
+
+    def run_script(name, *options):
+        script = REPOSITORY / "benchmarks" / f"{name}.py"
+        done = subprocess.run(
+            [sys.executable, script, "--quick", *options],
+            env={**os.environ, "PYTHONPATH": f"{absent}{os.pathsep}{REPOSITORY}"},
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return run_script
+
+
+def rows(text):
+    """The cells of all table rows."""
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+
+
+def positive(cell):
+    return float(cell.split()[0].replace(",", "")) > 0
+
+
+def test_board_prints_rates_and_keeps_the_rest_of_its_page(run, tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("before\n<!-- board: begin -->\nold\n<!-- board: end -->\nafter\n")
+    printed = run("board", "--write", str(page))
+    table = {(row[0], row[1]): row[2] for row in rows(printed)}
+    assert positive(table["13×13", "hexlib"])
+    assert table["13×13", "OpenSpiel, C++"] == table["11×11", "pgx, XLA"] == "not installed"
+    written = page.read_text()
+    assert written.startswith("before\n<!-- board: begin -->\n## Random games")
+    assert written.endswith("<!-- board: end -->\nafter\n")
+    assert "old" not in written
+    assert printed.strip() in written
+
+
+def test_inference_prints_a_rate_for_each_board(run):
+    header, _, *table = rows(run("inference"))
+    column = header.index("torch float32")
+    assert [row[1] for row in table] == ["7×7", "11×11", "13×13"]
+    assert all(positive(row[column]) for row in table)
+
+
+def test_selfplay_prints_speed_start_and_memory(run):
+    table = rows(run("selfplay"))
+    ours = [row for row in table if row[1].startswith("hexlib, torch")]
+    assert ours
+    assert all(positive(row[2]) and 0 < float(row[4]) < 1.5 for row in ours)
+    others = [row for row in table if "MCTS" in row[1] or "mctx" in row[1]]
+    assert {row[2] for row in others} == {"not installed"}
+    (memory,) = [row for row in table if row[0].startswith("memory")]
+    assert positive(memory[1])
+
+
+def test_selfplay_counts_duplicates_of_a_checkpoint(run, tmp_path):
+    made = [sys.executable, "-m", "hexlib.cli", "init", "--board-size", "3", "--blocks", "1"]
+    checkpoint = tmp_path / "model.pt"
+    subprocess.run(
+        [*made, "--channels", "8", "--output", checkpoint],
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        check=True,
+        capture_output=True,
+    )
+    (row,) = rows(run("selfplay", "--checkpoint", str(checkpoint), "--games", "60"))[2:]
+    assert row[:2] == ["3×3", "60"]
+    # There are few games on 3×3.
+    assert 0 < int(row[2]) < 60
+    assert row[3] == f"{int(row[2]) / 60:.1%}"
