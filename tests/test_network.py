@@ -1,6 +1,8 @@
 """Network, checkpoints and inference."""
 
 import pickle
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -162,9 +164,43 @@ def test_what_is_no_checkpoint_is_refused(tmp_path, capsys):
     assert "this ran" not in capsys.readouterr().out
 
 
+def test_no_backend_calls_anyone():
+    """OpenVINO comes with a package that reports its use; our way around it must not wake it."""
+    script = """
+import sys
+calls = []
+watched = ("socket.connect", "socket.getaddrinfo", "socket.sendto")
+sys.addaudithook(lambda event, _: calls.append(event) if event in watched else None)
+import numpy as np
+from hexlib.nn.device import choose
+from hexlib.nn.inference import Evaluator
+from hexlib.nn.model import random_network
+from hexlib.settings import Inference, Net
+for backend in ("torch", "openvino"):
+    device = choose(Inference(device="cpu", backend=backend))
+    Evaluator(random_network(Net(), 0), 5, device)(np.zeros((3, 25), np.int8))
+print(calls)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.stdout.strip() == "[]", done.stdout + done.stderr
+
+
 def test_a_gpu_that_is_not_there_is_told():
     if torch.cuda.is_available():
         pytest.skip("there is one")
     with pytest.raises(BadInput, match="sees no GPU"):
         choose(Inference(device="cuda"))
-    assert "there is no GPU" in str(choose(Inference()))
+
+
+def test_the_choice_is_told_with_its_reason(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    chosen = choose(Inference())
+    assert chosen.backend == "openvino"
+    for part in ("there is no GPU", "bfloat16 is", "OpenVINO is installed"):
+        assert part in str(chosen)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    chosen = choose(Inference(precision="float32"))
+    assert chosen.name == "cpu float32 torch"
+    assert "OpenVINO is not installed" in str(chosen)
+    with pytest.raises(BadInput, match="must be installed"):
+        choose(Inference(backend="openvino"))

@@ -81,6 +81,8 @@ class OpenVinoBackend:
             {
                 "INFERENCE_NUM_THREADS": 1,
                 "NUM_STREAMS": 1,
+                # It would bind every process on the machine to the same core.
+                "ENABLE_CPU_PINNING": False,
                 "INFERENCE_PRECISION_HINT": "bf16" if device.precision == torch.bfloat16 else "f32",
             },
         )
