@@ -51,9 +51,8 @@ which is no player to learn from. The aim is a ratio of 0.95, and the moves a se
 column."""
 JOB_NOTES = """\
 Start: from the start of the process to the first call of the network, compiled code in numba's
-cache. Memory: the most in use in the given processor seconds; trees and games in flight have their
-whole size from the start, and the cache of positions (60,000) fills up to {cache:.0f} MB more at
-most."""
+cache. Memory: the most in use in the given processor seconds; what fills up only later are the
+cache of 60,000 positions ({cache:.0f} MB) and the policies of the games in flight ({games:.0f} MB)."""
 
 
 class Enough(Exception):
@@ -280,12 +279,12 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        cache = 60_000 * (13 * 13 + 1) * 4 / 1e6
+        cache, games = 60_000 * (13**2 + 5) * 4 / 1e6, BATCH * 13**4 * 4 / 1e6
         parts = [
             speed_table(arguments.quick, folder),
             SPEED_NOTES,
             job_table(arguments.quick, folder),
-            JOB_NOTES.format(cache=cache),
+            JOB_NOTES.format(cache=cache, games=games),
         ]
     common.publish("selfplay", "Self-play", parts, arguments.write)
 

@@ -200,7 +200,7 @@ def test_the_choice_is_told_with_its_reason(monkeypatch):
         assert part in str(chosen)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     chosen = choose(Inference(precision="float32"))
-    assert chosen.name == "cpu float32 torch"
+    assert chosen.inference == "cpu float32 torch"
     assert "OpenVINO is not installed" in str(chosen)
     with pytest.raises(BadInput, match="must be installed"):
         choose(Inference(backend="openvino"))

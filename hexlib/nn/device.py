@@ -22,12 +22,16 @@ class Device:
 
     @property
     def name(self) -> str:
-        """What the bytes of a product may depend on, for its lineage."""
-        precision = str(self.precision).removeprefix("torch.")
-        return f"{self.device.type} {precision} {self.backend}"
+        """What the bytes of a training's products depend on, for the lineage."""
+        return f"{self.device.type} {str(self.precision).removeprefix('torch.')}"
+
+    @property
+    def inference(self) -> str:
+        """What the moves of a search depend on, for the lineage of games."""
+        return f"{self.name} {self.backend}"
 
     def __str__(self) -> str:
-        return f"{self.name} ({self.reason})"
+        return f"{self.inference} ({self.reason})"
 
 
 def processor_has_bfloat16() -> bool:

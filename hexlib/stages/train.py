@@ -333,7 +333,7 @@ def run(
     logs.detail("settings: %s", identity)
     logs.log.info(
         f"{name}: {new_rows:,} new positions, {rows:,} in the window of {made:,} made,"
-        f" {steps:,} steps of {settings.batch_size}, on {device}"
+        f" {steps:,} steps of {settings.batch_size}, on {device.name}"
     )
     progress_file = progress_dir / "train.pt"
     first, metrics, sums = 0, [], Sums()

@@ -204,7 +204,7 @@ def run(
     }
     network = load_checkpoint(checkpoint).network
     device = choose(inference)
-    identity["device"] = device.name
+    identity["device"] = device.inference
     logs.detail("settings: %s", identity)
     logs.detail("network evaluated on %s", device)
     name = f"selfplay {output.stem}, generation {generation}"
