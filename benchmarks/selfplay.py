@@ -52,7 +52,8 @@ column."""
 JOB_NOTES = """\
 Start: from the start of the process to the first call of the network, compiled code in numba's
 cache. Memory: the most in use in the given processor seconds; what fills up only later are the
-cache of 60,000 positions ({cache:.0f} MB) and the policies of the games in flight ({games:.0f} MB)."""
+cache of 60,000 positions ({cache:.0f} MB) and the policies of the games in flight ({games:.0f} MB).
+"""
 
 
 class Enough(Exception):
@@ -146,8 +147,8 @@ def players(n: int, quick: bool, folder: Path) -> dict[str, Callable[[], Speed] 
     found: dict[str, Callable[[], Speed] | None] = {}
     for name, settings in inference.best_ways().items():
         lap = seconds if quick else LAP
-        found[f"hexlib, {name}"] = settings and partial(
-            watch, checkpoint, n, settings, seconds, lap
+        found[f"hexlib, {name}"] = (
+            partial(watch, checkpoint, n, settings, seconds, lap) if settings else None
         )
 
     def peer(step: Callable[[], int], bare: Callable[[], int] | None = None) -> Speed:
@@ -198,7 +199,8 @@ def speed_table(quick: bool, folder: Path) -> str:
             )
             passes = [speed.bare for speed in speeds if speed.bare]
             bare = statistics.median(passes) if passes else None
-            share = statistics.median(s.evaluations / s.bare for s in speeds) if bare else None
+            shares = [speed.evaluations / speed.bare for speed in speeds if speed.bare]
+            share = statistics.median(shares) if shares else None
             rows.append(
                 [
                     f"{n}×{n}",
@@ -215,10 +217,16 @@ def speed_table(quick: bool, folder: Path) -> str:
     return common.table([*header, "moves/s", "best hexlib ÷ it", "aim"], rows)
 
 
-def job(checkpoint: Path, n: int, seconds: float, *options: str) -> dict[str, float]:
+def job(checkpoint: Path, n: int, seconds: float, *options: object) -> dict[str, float]:
     """What `job.py` tells of a self-play job."""
     with tempfile.TemporaryDirectory() as folder:
-        words = ["selfplay", "--checkpoint", checkpoint, "--output", f"{folder}/shard.trmph"]
+        words: list[object] = [
+            "selfplay",
+            "--checkpoint",
+            checkpoint,
+            "--output",
+            f"{folder}/shard.trmph",
+        ]
         words += ["--games", "1500", "--board-size", n, "--seed", "0", *options]
         script = Path(__file__).with_name("job.py")
         watched = [sys.executable, script, repr(time.time()), seconds, *words]
@@ -284,7 +292,7 @@ def main() -> None:
             speed_table(arguments.quick, folder),
             SPEED_NOTES,
             job_table(arguments.quick, folder),
-            JOB_NOTES.format(cache=cache, games=games),
+            JOB_NOTES.format(cache=cache, games=games).rstrip(),
         ]
     common.publish("selfplay", "Self-play", parts, arguments.write)
 

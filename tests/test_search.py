@@ -250,7 +250,7 @@ def test_random_numbers_are_uniform_and_depend_on_key_and_counter():
 def test_search_all_takes_no_position():
     empty = Positions(
         np.zeros((0, 26), np.int8),
-        np.zeros((0, 26), np.int16),
+        np.zeros((0, 26), np.uint16),
         np.zeros((0, 26), np.uint8),
         np.zeros(0, np.int8),
     )

@@ -4,7 +4,7 @@ A board of size n has A = n·n cells, numbered row by row: cell = row·n + colum
 first and owns top and bottom; red (2) owns left and right. A position is three arrays:
 
     cells   int8  [A + 1]   EMPTY, BLUE or RED; the last entry is OUTSIDE, which no colour equals
-    parent  int16 [A + 1]   union-find forest over the stones
+    parent  uint16 [A + 1]  union-find forest over the stones
     edges   uint8 [A + 1]   at a root: which of its colour's two edges the chain touches (bits 1, 2)
 
 Everything here is a pure function of arrays, so that a tree of positions or a batch of games is
@@ -30,12 +30,14 @@ LEGAL, OFF_BOARD, OCCUPIED, AFTER_END, UNFINISHED = 0, 1, 2, 3, 4
 def geometry(n: int) -> tuple[np.ndarray, np.ndarray]:
     """Constant tables of an n×n board.
 
-    Returns `neighbours` int16 [A, 6], where a missing neighbour is A (the OUTSIDE entry), and
-    `own_edges` uint8 [3, A]: by colour, bit 1 for the top (left) and bit 2 for the bottom (right).
+    Returns `neighbours` uint16 [A, 6], in their order around the cell, where a missing neighbour
+    is A (the OUTSIDE entry), and `own_edges` uint8 [3, A]: by colour, bit 1 for the top (left) and
+    bit 2 for the bottom (right).
     """
     row, column = np.divmod(np.arange(n * n), n)
-    steps = [(0, -1), (0, 1), (-1, 0), (1, 0), (-1, 1), (1, -1)]
-    neighbours = np.empty((n * n, 6), np.int16)
+    steps = [(0, -1), (-1, 0), (-1, 1), (0, 1), (1, 0), (1, -1)]
+    # Unsigned, so that numba does not look for negative indices.
+    neighbours = np.empty((n * n, 6), np.uint16)
     for k, (down, right) in enumerate(steps):
         r, c = row + down, column + right
         inside = (r >= 0) & (r < n) & (c >= 0) & (c < n)
@@ -50,8 +52,25 @@ def empty_boards(count: int, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray
     """`count` empty positions: cells [count, A+1], parent [count, A+1], edges [count, A+1]."""
     cells = np.zeros((count, n * n + 1), np.int8)
     cells[:, -1] = OUTSIDE
-    parent = np.tile(np.arange(n * n + 1, dtype=np.int16), (count, 1))
+    parent = np.tile(np.arange(n * n + 1, dtype=np.uint16), (count, 1))
     return cells, parent, np.zeros((count, n * n + 1), np.uint8)
+
+
+def _runs() -> np.ndarray:
+    """For each set of neighbours, where its runs begin: uint8 [64, 4], their number and places.
+
+    Neighbours that follow each other around a cell touch each other. Where they have the same
+    colour they are one chain, so it is enough to look at one stone of each run.
+    """
+    table = np.zeros((64, 4), np.uint8)
+    for members in range(1, 64):
+        inside = [members >> k & 1 for k in range(6)]
+        begins = [k for k in range(6) if inside[k] and not inside[k - 1]] or [0]
+        table[members, : 1 + len(begins)] = [len(begins), *begins]
+    return table
+
+
+RUNS = _runs()
 
 
 @kernel
@@ -64,19 +83,31 @@ def root_of(parent, cell):
 
 
 @kernel
+def _friends(cells, cell, colour, neighbours):
+    """The neighbours of `cell` that are stones of `colour`, as bits 0 to 5."""
+    friends = 0
+    for k in range(6):
+        friends |= int(cells[neighbours[cell, k]] == colour) << k
+    return friends
+
+
+@kernel
 def place(cells, parent, edges, cell, colour, neighbours, own_edges):
     """Put a stone of `colour` on the empty `cell` of a position; True if it joins both edges."""
     cells[cell] = colour
-    parent[cell] = cell
     flags = own_edges[colour, cell]
-    for k in range(6):
-        other = neighbours[cell, k]
-        if cells[other] == colour:
-            root = root_of(parent, other)
-            if root != cell:
-                parent[root] = cell
-                flags |= edges[root]
-    edges[cell] = flags
+    runs = RUNS[_friends(cells, cell, colour, neighbours)]
+    if runs[0] == 0:
+        parent[cell], edges[cell] = cell, flags
+        return flags == BOTH_EDGES
+    root = root_of(parent, neighbours[cell, runs[1]])
+    parent[cell] = root
+    flags |= edges[root]
+    for k in range(2, runs[0] + 1):
+        other = root_of(parent, neighbours[cell, runs[k]])
+        parent[other] = root
+        flags |= edges[other]
+    edges[root] = flags
     return flags == BOTH_EDGES
 
 
@@ -84,10 +115,9 @@ def place(cells, parent, edges, cell, colour, neighbours, own_edges):
 def wins_at(cells, parent, edges, cell, colour, neighbours, own_edges):
     """True if a stone of `colour` on the empty `cell` would connect both edges at once."""
     flags = own_edges[colour, cell]
-    for k in range(6):
-        other = neighbours[cell, k]
-        if cells[other] == colour:
-            flags |= edges[root_of(parent, other)]
+    runs = RUNS[_friends(cells, cell, colour, neighbours)]
+    for k in range(1, runs[0] + 1):
+        flags |= edges[root_of(parent, neighbours[cell, runs[k]])]
     return flags == BOTH_EDGES
 
 
@@ -102,7 +132,7 @@ def replay(n, moves, offsets, neighbours, own_edges, status, ply, winner):
     """
     area = n * n
     cells = np.empty(area + 1, np.int8)
-    parent = np.empty(area + 1, np.int16)
+    parent = np.empty(area + 1, np.uint16)
     edges = np.empty(area + 1, np.uint8)
     for game in range(len(offsets) - 1):
         cells[:] = EMPTY
@@ -133,27 +163,30 @@ def replay(n, moves, offsets, neighbours, own_edges, status, ply, winner):
 def random_games(n, count, seed, neighbours, own_edges, moves, lengths, winners):
     """Play `count` uniformly random games to their end, the winner checked at every move.
 
-    Fills `moves` int16 [count, A] (entries beyond the length are the rest of the permutation),
-    `lengths` int32 [count] and `winners` int8 [count]. Reproducible from `seed`.
+    Fills `moves` int16 [count, A] (entries beyond the length are left as they are), `lengths`
+    int32 [count] and `winners` int8 [count]. Reproducible from `seed`.
     """
     area = n * n
     cells = np.empty(area + 1, np.int8)
-    parent = np.empty(area + 1, np.int16)
+    parent = np.empty(area + 1, np.uint16)
     edges = np.empty(area + 1, np.uint8)
+    order = np.empty(area, np.uint16)
     state = np.uint64(seed) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(1)
     for game in range(count):
-        order = moves[game]
         for i in range(area):
             order[i] = i
-        cells[:] = EMPTY
+            cells[i] = EMPTY
         cells[area] = OUTSIDE
         for k in range(area):
             state ^= state << np.uint64(13)  # xorshift64 (Marsaglia 2003)
             state ^= state >> np.uint64(7)
             state ^= state << np.uint64(17)
-            pick = k + np.int64(((state >> np.uint64(32)) * np.uint64(area - k)) >> np.uint64(32))
-            order[k], order[pick] = order[pick], order[k]
-            colour = BLUE + (k & 1)
-            if place(cells, parent, edges, order[k], colour, neighbours, own_edges):
+            here = np.uint64(k)
+            pick = here + (((state >> np.uint64(32)) * np.uint64(area - k)) >> np.uint64(32))
+            move = order[pick]
+            order[pick] = order[here]
+            moves[game, k] = move
+            colour = np.uint8(BLUE + (k & 1))
+            if place(cells, parent, edges, move, colour, neighbours, own_edges):
                 lengths[game], winners[game] = k + 1, colour
                 break

@@ -25,7 +25,7 @@ class Tree(NamedTuple):
     """G slots with N nodes each on boards of A cells; node 0 is the root."""
 
     cells: np.ndarray  # int8 [G, N, A + 1]
-    chains: np.ndarray  # int16 [G, N, A + 1]
+    chains: np.ndarray  # uint16 [G, N, A + 1]
     edges: np.ndarray  # uint8 [G, N, A + 1]
     logits: np.ndarray  # float32 [G, N, A], EXCLUDED where a move is not allowed
     prior: np.ndarray  # float32 [G, N, A], their softmax
@@ -55,7 +55,7 @@ def new_tree(slots: int, nodes: int, area: int) -> Tree:
     position, moves = (slots, nodes, area + 1), (slots, nodes, area)
     return Tree(
         cells=np.zeros(position, np.int8),
-        chains=np.zeros(position, np.int16),
+        chains=np.zeros(position, np.uint16),
         edges=np.zeros(position, np.uint8),
         logits=np.zeros(moves, np.float32),
         prior=np.zeros(moves, np.float32),

@@ -17,7 +17,7 @@ class Positions(NamedTuple):
     """K unfinished positions as the board module has them, on one board size."""
 
     cells: np.ndarray  # int8 [K, A + 1]
-    chains: np.ndarray  # int16 [K, A + 1]
+    chains: np.ndarray  # uint16 [K, A + 1]
     edges: np.ndarray  # uint8 [K, A + 1]
     colours: np.ndarray  # int8 [K], the player to move
 

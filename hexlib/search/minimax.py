@@ -21,7 +21,7 @@ class Nodes(NamedTuple):
     """G slots of N nodes, level by level: a level's nodes lie together, the root first."""
 
     cells: np.ndarray  # int8 [G, N, A + 1]
-    chains: np.ndarray  # int16 [G, N, A + 1]
+    chains: np.ndarray  # uint16 [G, N, A + 1]
     edges: np.ndarray  # uint8 [G, N, A + 1]
     allowed: np.ndarray  # uint8 [G, N, A + 1], see tactics
     parent: np.ndarray  # int32 [G, N]
@@ -159,7 +159,7 @@ class MinimaxSearch:
         size = 1 + int(np.cumprod(self._widths).sum())
         self._nodes = Nodes(
             cells=np.zeros((slots, size, area + 1), np.int8),
-            chains=np.zeros((slots, size, area + 1), np.int16),
+            chains=np.zeros((slots, size, area + 1), np.uint16),
             edges=np.zeros((slots, size, area + 1), np.uint8),
             allowed=np.zeros((slots, size, area + 1), np.uint8),
             parent=np.zeros((slots, size), np.int32),

@@ -22,7 +22,7 @@ class Table(NamedTuple):
     """G games in flight on boards of A cells, each at most A moves long."""
 
     cells: np.ndarray  # int8 [G, A + 1]
-    chains: np.ndarray  # int16 [G, A + 1]
+    chains: np.ndarray  # uint16 [G, A + 1]
     edges: np.ndarray  # uint8 [G, A + 1]
     key: np.ndarray  # uint64 [G]
     plies: np.ndarray  # int32 [G], moves made
