@@ -64,12 +64,12 @@ class Selfplay(Section):
         1.0, ge=0, le=10, description="Of the move choice at the first ply; 0 takes the best move."
     )
     temperature_half_life: float = Field(
-        4.0, gt=0, description="Plies after which the temperature has halved."
+        6.0, gt=0, description="Plies after which the temperature has halved."
     )
     random_stones: int = Field(
         10, ge=0, description="A random opening has one to this many stones placed at random."
     )
-    random_openings: float = Field(0.5, ge=0, le=1, description="Share of games that have one.")
+    random_openings: float = Field(0.8, ge=0, le=1, description="Share of games that have one.")
     balanced_first_move: float = Field(
         0.5,
         ge=0,
