@@ -69,9 +69,8 @@ class OpenVinoBackend:
     """OpenVINO on one core: it joins convolutions with what follows them."""
 
     def __init__(self, network: HexNet, board_size: int, device: Device):
-        import openvino  # a start takes a moment, and not all have it
-
-        from hexlib.nn.openvino_graph import graph
+        # Its start takes a moment, and not all have it.
+        from hexlib.nn.openvino_graph import graph, openvino
 
         self.batch = fixed_batch(network.settings.channels, board_size, device.device)
         self._planes = empty_planes(self.batch, board_size)

@@ -1,16 +1,20 @@
 """The network as an OpenVINO graph, operation by operation.
 
-OpenVINO could convert it by itself, but its converter traces the network for a second at each start
-and reports its use to its makers.
+OpenVINO could convert it by itself, but its converter traces the network for a second at each
+start. It also reports each import and conversion to its makers; without the package that does so,
+which it takes for optional, it does not.
 """
 
+import sys
 from typing import Any
 
 import numpy as np
-import openvino
-from openvino import opset13 as ops
 
-from hexlib.nn.model import PLANES, HexNet
+sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+import openvino  # noqa: E402
+from openvino import opset13 as ops  # noqa: E402
+
+from hexlib.nn.model import PLANES, HexNet  # noqa: E402
 
 
 def _constant(tensor) -> openvino.Node:
