@@ -11,20 +11,24 @@ import numpy as np
 from numba import njit
 
 from hexlib import rng
+from hexlib.kernel import kernel
 from hexlib.nn.inference import Evaluator
 
 
-@njit(cache=True)
-def _hash(board, zobrist, turned):
-    """128-bit hash of a board int8 [A] as two uint64 (Zobrist 1970), seen turned by 180° or not."""
-    first, second = np.uint64(0), np.uint64(0)
-    area = len(board)
-    for cell in range(area):
-        stone = board[area - 1 - cell] if turned else board[cell]
+@kernel
+def _hashes(board, zobrist):
+    """128-bit hashes of a board int8 [A] and of its 180° turn, two uint64 each (Zobrist 1970)."""
+    here, here_too = np.uint64(0), np.uint64(0)
+    turned, turned_too = np.uint64(0), np.uint64(0)
+    last = len(board) - 1
+    for cell in range(len(board)):
+        stone = board[cell]
         if stone:
-            first ^= zobrist[0, stone - 1, cell]
-            second ^= zobrist[1, stone - 1, cell]
-    return first, second
+            here ^= zobrist[0, stone - 1, cell]
+            here_too ^= zobrist[1, stone - 1, cell]
+            turned ^= zobrist[0, stone - 1, last - cell]
+            turned_too ^= zobrist[1, stone - 1, last - cell]
+    return (here, here_too), (turned, turned_too)
 
 
 @njit(cache=True)
@@ -36,8 +40,7 @@ def _look_up(
     missing = 0
     size = len(table_values)
     for k in range(len(boards)):
-        straight = _hash(boards[k], zobrist, False)
-        around = _hash(boards[k], zobrist, True)
+        straight, around = _hashes(boards[k], zobrist)
         turned[k] = around < straight
         keys[k, 0], keys[k, 1] = around if turned[k] else straight
         slot = np.int64(keys[k, 0] % np.uint64(size)) if size else 0
