@@ -18,6 +18,7 @@ from hexlib.game.records import write_games, write_search
 from hexlib.nn.batches import make_batch, open_source
 from hexlib.nn.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from hexlib.nn.device import Device
+from hexlib.nn.learning import losses
 from hexlib.nn.model import random_network
 from hexlib.settings import Inference, Net, Process, Train, Window
 from hexlib.stages import process, shuffle, train
@@ -120,7 +121,7 @@ def test_a_position_without_a_policy_does_not_train_the_policy(start, source):
     assert len(finished) > 5
     zeros = np.zeros(len(finished), int)
     batch = make_batch([bucket], zeros, finished, zeros > 0, FLOAT)
-    figures = train.losses(network, batch, 0.3)
+    figures = losses(network, batch, 0.3)
     assert figures["policy_loss"] == 0
     assert figures["value_loss"] > 0
     figures["loss"].backward()
@@ -133,7 +134,7 @@ def test_losses_are_the_formulas(start, source):
     rows = np.arange(50, dtype=np.uint32)
     zeros = np.zeros(50, int)
     batch = make_batch([bucket], zeros, rows, zeros > 0, FLOAT)
-    figures = train.losses(network, batch, 0.25)
+    figures = losses(network, batch, 0.25)
     with torch.no_grad():
         logits, value = (t.numpy().astype(float) for t in network(batch.planes))
     policy_losses, value_losses = [], []
