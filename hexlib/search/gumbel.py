@@ -102,7 +102,7 @@ def _open_node(tree, g, node, colour, neighbours, own_edges):
         own_edges,
         tree.allowed[g, node],
     )
-    solved = 1 if verdict == tactics.WON else (-1 if verdict == tactics.LOST else 0)
+    solved = tactics.proven(verdict)
     tree.solved[g, node] = solved
     tree.raw_value[g, node] = solved
     return verdict

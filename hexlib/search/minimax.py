@@ -47,8 +47,8 @@ def _open_node(nodes, g, node, colour, neighbours, own_edges):
         own_edges,
         nodes.allowed[g, node],
     )
-    nodes.solved[g, node] = verdict == tactics.WON or verdict == tactics.LOST
-    nodes.value[g, node] = 1 if verdict == tactics.WON else (-1 if verdict == tactics.LOST else 0)
+    nodes.value[g, node] = tactics.proven(verdict)
+    nodes.solved[g, node] = nodes.value[g, node] != 0
 
 
 @njit(cache=True)
@@ -98,15 +98,13 @@ def _expand(nodes, g, node, logits, width, neighbours, own_edges):
 @njit(cache=True)
 def _back_up(nodes, g):
     """Negamax over all nodes, the children always behind their parents."""
-    first_child = nodes.used[g]
     best = np.full(nodes.used[g], -np.inf)
     for node in range(nodes.used[g] - 1, 0, -1):
         if best[node] > -np.inf:
             nodes.value[g, node] = best[node]
         parent = nodes.parent[g, node]
         best[parent] = max(best[parent], -nodes.value[g, node])
-        first_child = node
-    if first_child < nodes.used[g]:
+    if nodes.used[g] > 1:
         nodes.value[g, 0] = best[0]
 
 

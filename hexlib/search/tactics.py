@@ -13,6 +13,14 @@ def opponent(colour):
 
 
 @kernel
+def proven(verdict):
+    """The value that a verdict proves for the player to move: +1, −1, or 0 for none."""
+    if verdict == WON:
+        return 1
+    return -1 if verdict == LOST else 0
+
+
+@kernel
 def candidates(cells, chains, edges, colour, neighbours, own_edges, allowed):
     """What the player of `colour` may sensibly play in an unfinished position.
 
