@@ -1,6 +1,5 @@
 """What any product is: kind, schema, counts and where it comes from."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -54,17 +53,3 @@ def _document(path: Path) -> dict[str, Any]:
     if not isinstance(document, dict) or "kind" not in document:
         raise BadInput(f"{path}: JSON, but not a product of hexlib: it says no kind")
     return document
-
-
-def in_words(description: dict[str, Any], indent: str = "") -> list[str]:
-    """Lines of `key: value` for people, nested ones indented, long lists cut."""
-    lines = []
-    for key, value in description.items():
-        if isinstance(value, dict):
-            lines += [f"{indent}{key}:", *in_words(value, indent + "  ")]
-            continue
-        shown = f"{value:.4g}" if isinstance(value, float) else str(value)
-        if isinstance(value, list):
-            shown = json.dumps(value)
-        lines.append(f"{indent}{key}: {shown if len(shown) < 200 else shown[:200] + ' …'}")
-    return lines

@@ -6,7 +6,7 @@ from typing import Any, Literal, TypeVar, get_args, get_origin
 
 from pydantic import ValidationError
 
-from hexlib import settings
+from hexlib.config import read_config
 from hexlib.errors import BadInput
 from hexlib.settings import Section
 
@@ -48,7 +48,7 @@ def section_of(
     """The settings of a section: those of `--config`, if given, with the options on top."""
     base: dict[str, Any] = {}
     if getattr(arguments, "config", None):
-        whole = settings.read_config(arguments.config)
+        whole = read_config(arguments.config)
         base = getattr(whole, section.__name__.lower()).model_dump()
     for key in section.model_fields:
         value = getattr(arguments, prefix + key, None)
@@ -84,3 +84,12 @@ def common_options(parser: argparse.ArgumentParser, *names: str) -> None:
         parser.add_argument("--" + name.replace("_", "-"), **known[name])
     if not any("--log" in action.option_strings for action in parser._actions):
         parser.add_argument("--log", metavar="F", help="Also write what is said to this file.")
+
+
+def board_size_of(arguments: argparse.Namespace, checkpoint: str | None = None) -> int:
+    """The board size asked for, or the one that the checkpoint was last trained on."""
+    if arguments.board_size is not None:
+        return arguments.board_size
+    from hexlib.nn.checkpoint import load_checkpoint
+
+    return load_checkpoint(checkpoint or arguments.checkpoint).board_sizes[-1]

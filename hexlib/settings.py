@@ -4,16 +4,9 @@
 generated from these models, so a key is described once.
 """
 
-import difflib
-import shlex
-from collections.abc import Container
-from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-
-from hexlib.errors import BadInput
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 MOST_FILES = 1000  # of one kind in a generation: a command that names them all must stay legal
 
@@ -297,100 +290,3 @@ class Config(Section):
             return high if point <= start else high + (low - high) * (point - start) / span
 
         return at(generation), at(generation + 1)
-
-
-def options(section: Section, leave_out: Container[str] = (), prefix: str = "") -> str:
-    """Every key of a section as command line options, quoted for the shell.
-
-    All are spelled out, so that a default that changes is seen as a change by Snakemake.
-    """
-    words: list[str] = []
-    for key, value in section:
-        option = (prefix + key).replace("_", "-")
-        if key in leave_out:
-            continue
-        if isinstance(value, bool):
-            words.append(f"--{option}" if value else f"--no-{option}")
-        elif isinstance(value, list):
-            words += [f"--{option}", *map(str, value)]
-        else:
-            words += [f"--{option}", str(value)]
-    return shlex.join(words)
-
-
-def _nearest(location: tuple[Any, ...]) -> str:
-    """A hint that names the known key nearest to an unknown one."""
-    name = str(location[-1])
-    model: Any = Config
-    for part in location[:-1]:
-        model = model.model_fields[part].annotation
-    near = difflib.get_close_matches(name, model.model_fields, n=1, cutoff=0.5)
-    if near:
-        return f"did you mean {'.'.join([*location[:-1], near[0]])}?"
-    for section, field in Config.model_fields.items():
-        if name in getattr(field.annotation, "model_fields", {}):
-            return f"did you mean {section}.{name}?"
-    return f"known keys: {', '.join(model.model_fields)}"
-
-
-def _line(node: yaml.Node | None, key: tuple[str, ...]) -> int | None:
-    """The line, from 1, on which a key stands below a node of YAML."""
-    for name, value in node.value if isinstance(node, yaml.MappingNode) else []:
-        if name.value == key[0]:
-            return _line(value, key[1:]) if key[1:] else name.start_mark.line + 1
-    return None
-
-
-def _place(key: tuple[str, ...], sources: tuple[str, ...]) -> str:
-    """`FILE:LINE` of a key in the last of the files that sets it, else what was read last."""
-    for source in reversed(sources):
-        try:
-            line = _line(yaml.compose(Path(source).read_text()), key)
-        except (OSError, yaml.YAMLError):
-            continue
-        if line:
-            return f"{source}:{line}"
-    return sources[-1]
-
-
-def explain(error: ValidationError, sources: tuple[str, ...]) -> BadInput:
-    """The first problem of a validation, in one line: file, line, key and remedy."""
-    first = error.errors()[0]
-    location = first["loc"]
-    key = ".".join(str(part) for part in location)
-    message = first["msg"].removeprefix("Value error, ")
-    if first["type"] == "extra_forbidden":
-        problem = f"unknown key {key}; {_nearest(location)}"
-    elif key:
-        problem = f"{key}: {message}, but it is {first['input']!r}"
-    else:  # a check across keys, whose message starts with the key to change
-        problem, location = message, tuple(message.split(":")[0].split("."))
-    names = tuple(part for part in location if isinstance(part, str))
-    return BadInput(f"{_place(names, sources)}: {problem}")
-
-
-def validate(data: dict[str, Any], *sources: str) -> Config:
-    """The checked configuration with its defaults filled in.
-
-    `data` as read from YAML or from Snakemake's `config`; numbers may be strings, as
-    `--config seed=7` gives them, and a section without a key is the default one. `sources` are
-    the files that it was merged from, later ones winning, for the place in errors (`BadInput`).
-    """
-    given = {key: value for key, value in data.items() if value is not None}
-    try:
-        return Config.model_validate(given)
-    except ValidationError as error:
-        raise explain(error, sources) from None
-
-
-def read_config(path: Path | str) -> Config:
-    """Read and check a configuration file."""
-    try:
-        data = yaml.safe_load(Path(path).read_text()) or {}
-    except OSError as error:
-        raise BadInput(f"{path}: {error.strerror}") from None
-    except yaml.YAMLError as error:
-        raise BadInput(f"{path}: not YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(data, dict):
-        raise BadInput(f"{path}: holds {type(data).__name__}, where keys and values are wanted")
-    return validate(data, str(path))

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import yaml
 
-from hexlib import files, settings, sources
+from hexlib import files, sources
 from hexlib.code import PACKAGE, code_version
+from hexlib.config import options, validate
 from hexlib.errors import BadInput
-from hexlib.settings import options
 from hexlib.summary import summary
 
 
@@ -24,7 +24,7 @@ def read_settings():
     ]
     if workflow.config_settings.config:
         origins.append("--config")
-    checked = settings.validate(config, *origins)
+    checked = validate(config, *origins)
     existing = sources.game_files(checked.selfplay.existing)
     games = sources.count_records(existing) if existing else checked.selfplay.games
     return checked, existing, games

@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hexlib import reference
+from hexlib.config import options, read_config, validate
 from hexlib.errors import BadInput
-from hexlib.settings import Config, Selfplay, options, read_config, validate
+from hexlib.settings import Config, Selfplay
 
 SETTINGS = [
     REPOSITORY / "config/config.yaml",

@@ -6,9 +6,10 @@ from synthetic import made_up_search, random_games
 from hexlib import files
 from hexlib.errors import BadInput
 from hexlib.game.records import write_games, write_search
-from hexlib.inspection import in_words, inspect
+from hexlib.inspection import inspect
 from hexlib.nn.checkpoint import Checkpoint, save_checkpoint
 from hexlib.nn.model import random_network
+from hexlib.printing import in_words
 from hexlib.settings import Net
 
 

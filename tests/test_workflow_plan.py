@@ -6,7 +6,7 @@ import resource
 import pytest
 from conftest import REPOSITORY, TINY, Project
 
-from hexlib.settings import read_config
+from hexlib.config import read_config
 
 PRESETS = sorted((REPOSITORY / "config/presets").iterdir())
 SHARED = ["shuffle_summary", "train", "evaluate_match", "evaluate_solved", "evaluate", "report"]

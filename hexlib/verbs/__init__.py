@@ -1,0 +1,1 @@
+"""What `hexlib VERB` does, one module a verb."""
