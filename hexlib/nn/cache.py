@@ -7,11 +7,12 @@ smaller is what the network sees. That is so with a cache of any size, even 0, s
 changes no answer.
 """
 
+from typing import NamedTuple
+
 import numpy as np
-from numba import njit
 
 from hexlib import rng
-from hexlib.kernel import kernel
+from hexlib.kernel import SameTypes, copy_into, kernel
 from hexlib.nn.inference import Evaluator
 
 
@@ -31,11 +32,21 @@ def _hashes(board, zobrist):
     return (here, here_too), (turned, turned_too)
 
 
-@njit(cache=True)
-def _look_up(
-    boards, zobrist, table_keys, table_logits, table_values, keys, turned, logits, values, misses
-):
-    """Answer what is known; fills the numbers of the rest into `misses` and returns how many."""
+class Batch(NamedTuple):
+    """Up to R boards of A cells that are asked for together."""
+
+    keys: np.ndarray  # uint64 [R, 2]
+    turned: np.ndarray  # bool [R], whether the 180° turn stands for the board
+    logits: np.ndarray  # float32 [R, A], the answer
+    values: np.ndarray  # float32 [R], the answer
+    misses: np.ndarray  # int64 [R], numbers of the boards that are not known
+    unknown: np.ndarray  # int8 [R, A], those boards, or what stands for them
+
+
+@kernel
+def _look_up(boards, zobrist, table_keys, table_logits, table_values, batch):
+    """Answer what is known; gathers the rest into `misses` and `unknown`, returns how many."""
+    keys, turned, logits, values, misses, unknown = batch
     area = boards.shape[1]
     missing = 0
     size = len(table_values)
@@ -50,35 +61,27 @@ def _look_up(
                 logits[k, cell] = table_logits[slot, area - 1 - cell if turned[k] else cell]
         else:
             misses[missing] = k
+            for cell in range(area):
+                unknown[missing, cell] = boards[k, area - 1 - cell if turned[k] else cell]
             missing += 1
     return missing
 
 
-@njit(cache=True)
-def _remember(
-    new_logits,
-    new_values,
-    table_keys,
-    table_logits,
-    table_values,
-    keys,
-    turned,
-    logits,
-    values,
-    misses,
-):
+@kernel
+def _remember(new_logits, new_values, table_keys, table_logits, table_values, batch):
     """Put the network's answers into the table, in place of what lay there, and hand them on."""
+    keys, turned, logits, values, misses, _ = batch
     area = logits.shape[1]
     size = len(table_values)
-    for row in range(len(misses)):
+    for row in range(len(new_values)):
         k = misses[row]
         values[k] = new_values[row]
         for cell in range(area):
             logits[k, cell] = new_logits[row, area - 1 - cell if turned[k] else cell]
         if size:
             slot = np.int64(keys[k, 0] % np.uint64(size))
-            table_keys[slot] = keys[k]
-            table_logits[slot] = new_logits[row]
+            table_keys[slot, 0], table_keys[slot, 1] = keys[k, 0], keys[k, 1]
+            copy_into(table_logits[slot], new_logits[row])
             table_values[slot] = new_values[row]
 
 
@@ -94,6 +97,7 @@ class CachedEvaluator:
         self._zobrist = np.array([rng.mix(seed) for seed in seeds], np.uint64).reshape(2, 2, area)
         # The key 0 of an empty slot is that of the empty board, which must not seem known.
         keys = np.full((size, 2), np.uint64(1))
+        self._look_up, self._remember = SameTypes(_look_up), SameTypes(_remember)
         self._table = (keys, np.zeros((size, area), np.float32), np.zeros(size, np.float32))
 
     @property
@@ -104,14 +108,16 @@ class CachedEvaluator:
     def __call__(self, boards: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """As `Evaluator`: boards int8 [R, A] → logits float32 [R, A], values float32 [R]."""
         count, area = boards.shape
-        keys, turned = np.empty((count, 2), np.uint64), np.empty(count, np.bool_)
-        answers = (np.empty((count, area), np.float32), np.empty(count, np.float32))
-        misses = np.empty(count, np.int64)
-        missing = _look_up(boards, self._zobrist, *self._table, keys, turned, *answers, misses)
-        misses = misses[:missing]
-        unknown = boards[misses]
-        unknown[turned[misses]] = unknown[turned[misses], ::-1]
-        new = self.evaluator(unknown)
-        _remember(*new, *self._table, keys, turned, *answers, misses)
+        batch = Batch(
+            np.empty((count, 2), np.uint64),
+            np.empty(count, np.bool_),
+            np.empty((count, area), np.float32),
+            np.empty(count, np.float32),
+            np.empty(count, np.int64),
+            np.empty((count, area), np.int8),
+        )
+        missing = self._look_up(boards, self._zobrist, *self._table, batch)
+        new = self.evaluator(batch.unknown[:missing])
+        self._remember(*new, *self._table, batch)
         self.asked += count
-        return answers
+        return batch.logits, batch.values

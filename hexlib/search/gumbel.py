@@ -1,9 +1,8 @@
-"""Gumbel AlphaZero search, a tree of arrays for each slot.
+"""Gumbel AlphaZero search, a tree for each slot.
 
 Danihelka et al., "Policy improvement by planning with Gumbel", ICLR 2022: at the root, Gumbel noise
 picks the moves that compete by sequential halving; inside the tree, moves are taken so that
-visits follow the improved policy (equation 14). Positions that tactics or their children decide
-are solved: they cost no evaluation, and a root that is solved ends its search.
+visits follow the improved policy (equation 14). A root that is solved ends its search.
 """
 
 from typing import NamedTuple
@@ -11,329 +10,252 @@ from typing import NamedTuple
 import numpy as np
 
 from hexlib import rng
-from hexlib.game.board import BLUE, geometry, place
-from hexlib.kernel import copy_into, kernel
+from hexlib.game.board import BLUE, geometry
+from hexlib.kernel import SameTypes, first_of_highest, kernel
 from hexlib.search import tactics
 from hexlib.search.halving import visit_tables
 from hexlib.search.interface import LEARN_POLICY, Found, Positions
-from hexlib.search.qtransform import EXCLUDED, completed_scores, softmax_of_sum
+from hexlib.search.qtransform import EXCLUDED, completed, most_lagging, softmax
+from hexlib.search.tree import (
+    Tree,
+    back_up,
+    best_untried,
+    expand,
+    new_tree,
+    open_root,
+    solve_upwards,
+)
 
 IDLE, READY, WAITING, DONE = 0, 1, 2, 3  # states of a slot
 
 
-class Tree(NamedTuple):
-    """G slots with N nodes each on boards of A cells; node 0 is the root."""
+class Roots(NamedTuple):
+    """What is kept for each of G slots beside its tree, on boards of A cells."""
 
-    cells: np.ndarray  # int8 [G, N, A + 1]
-    chains: np.ndarray  # uint16 [G, N, A + 1]
-    edges: np.ndarray  # uint8 [G, N, A + 1]
-    logits: np.ndarray  # float32 [G, N, A], EXCLUDED where a move is not allowed
-    prior: np.ndarray  # float32 [G, N, A], their softmax
-    child: np.ndarray  # int16 [G, N, A], −1 where there is none yet
-    visits: np.ndarray  # int16 [G, N, A]
-    totals: np.ndarray  # float32 [G, N, A], sums of values for the player to move at the node
-    raw_value: np.ndarray  # float32 [G, N], the network's, or ±1 where solved
-    solved: np.ndarray  # int8 [G, N], +1 won, −1 lost for the player to move, 0 unknown
-    allowed: np.ndarray  # uint8 [G, N, A + 1], 1 where a move may be tried; see tactics
-    nodes: np.ndarray  # int32 [G], in use
-    path: np.ndarray  # int32 [G, N, 2], (node, move) from the root to where the slot is
-    depth: np.ndarray  # int32 [G], length of the path
     state: np.ndarray  # int8 [G]
-    colour: np.ndarray  # int8 [G], to move at the root
     effort: np.ndarray  # int8 [G], 1 where the search is a cheap one, else 0
-    noise: np.ndarray  # float32 [G, A], Gumbel
+    logits: np.ndarray  # float32 [G, A], the network's, EXCLUDED where a move is not allowed
+    rank: np.ndarray  # float32 [G, A], logit and Gumbel noise
+    untried: np.ndarray  # float32 [G, A], the same, EXCLUDED where a move was tried
     simulations: np.ndarray  # int32 [G], done
     move: np.ndarray  # int16 [G], the result
+    value: np.ndarray  # float32 [G], the result
     improved: np.ndarray  # float32 [G, A], the result
-    scores: np.ndarray  # float32 [A], scratch
-    policy: np.ndarray  # float32 [A], scratch
-    bits: np.ndarray  # int32 [A], scratch
+    scratch: np.ndarray  # float32 [A]
 
 
-def new_tree(slots: int, nodes: int, area: int) -> Tree:
-    """An empty tree."""
-    position, moves = (slots, nodes, area + 1), (slots, nodes, area)
-    return Tree(
-        cells=np.zeros(position, np.int8),
-        chains=np.zeros(position, np.uint16),
-        edges=np.zeros(position, np.uint8),
-        logits=np.zeros(moves, np.float32),
-        prior=np.zeros(moves, np.float32),
-        child=np.zeros(moves, np.int16),
-        visits=np.zeros(moves, np.int16),
-        totals=np.zeros(moves, np.float32),
-        raw_value=np.zeros((slots, nodes), np.float32),
-        solved=np.zeros((slots, nodes), np.int8),
-        allowed=np.zeros(position, np.uint8),
-        nodes=np.zeros(slots, np.int32),
-        path=np.zeros((slots, nodes, 2), np.int32),
-        depth=np.zeros(slots, np.int32),
+def new_roots(slots: int, area: int) -> Roots:
+    """Slots that are idle."""
+    return Roots(
         state=np.zeros(slots, np.int8),
-        colour=np.zeros(slots, np.int8),
         effort=np.zeros(slots, np.int8),
-        noise=np.zeros((slots, area), np.float32),
+        logits=np.zeros((slots, area), np.float32),
+        rank=np.zeros((slots, area), np.float32),
+        untried=np.zeros((slots, area), np.float32),
         simulations=np.zeros(slots, np.int32),
         move=np.zeros(slots, np.int16),
+        value=np.zeros(slots, np.float32),
         improved=np.zeros((slots, area), np.float32),
-        scores=np.zeros(area, np.float32),
-        policy=np.zeros(area, np.float32),
-        bits=np.zeros(area, np.int32),
+        scratch=np.zeros(area, np.float32),
     )
 
 
 @kernel
-def _colour_at(tree, g, depth):
-    """The player to move `depth` moves below the root."""
-    return tree.colour[g] if depth % 2 == 0 else tactics.opponent(tree.colour[g])
+def _start(
+    tree, roots, slots, positions, rows, keys, cheap, noise_scale, neighbours, own_edges, done
+):
+    """Set the roots; those that tactics settle are done at once.
 
-
-@kernel
-def _open_node(tree, g, node, colour, neighbours, own_edges):
-    """Reset a node whose position is set, and see what tactics say of it."""
-    child, visits, totals = tree.child[g, node], tree.visits[g, node], tree.totals[g, node]
-    for a in range(len(child)):
-        child[a], visits[a], totals[a] = -1, 0, 0
-    verdict = tactics.candidates(
-        tree.cells[g, node],
-        tree.chains[g, node],
-        tree.edges[g, node],
-        colour,
-        neighbours,
-        own_edges,
-        tree.allowed[g, node],
-    )
-    solved = tactics.proven(verdict)
-    tree.solved[g, node] = solved
-    tree.raw_value[g, node] = solved
-    return verdict
-
-
-@kernel
-def _start(tree, slots, cells, chains, edges, colours, keys, noise_scale, neighbours, own_edges):
-    """Set the roots; those that tactics settle are done at once."""
-    area = tree.logits.shape[2]
+    Fills `done` int64 [K] with those slots and returns how many.
+    """
+    settled = 0
+    cells, chains, edges, colours = positions
+    area = roots.rank.shape[1]
     for k in range(len(slots)):
-        g = slots[k]
-        copy_into(tree.cells[g, 0], cells[k])
-        copy_into(tree.chains[g, 0], chains[k])
-        copy_into(tree.edges[g, 0], edges[k])
-        tree.colour[g] = colours[k]
-        tree.nodes[g], tree.depth[g], tree.simulations[g] = 1, 0, 0
-        verdict = _open_node(tree, g, 0, colours[k], neighbours, own_edges)
+        g, row = slots[k], rows[k]
+        key, colour = keys[row], colours[row]
+        position = (cells[row], chains[row], edges[row])
+        roots.effort[g], roots.simulations[g] = cheap[row], 0
+        verdict = open_root(tree, g, *position, colour, neighbours, own_edges)
+        allowed = tree.allowed[g]
         if verdict == tactics.OPEN:
-            tree.state[g] = WAITING
+            roots.state[g] = WAITING
             for a in range(area):
-                tree.noise[g, a] = noise_scale * rng.gumbel(keys[k], a) if noise_scale > 0 else 0.0
+                roots.rank[g, a] = noise_scale * rng.gumbel(key, a) if noise_scale > 0 else 0.0
             continue
         # Any of the allowed moves is as good as another: take one by lot, or the first.
-        count = 0
+        count = tree.choices[g, 0]
+        pick = rng.below(key, 0, count) if noise_scale > 0 else 0
         for a in range(area):
-            count += tree.allowed[g, 0, a]
-        pick = rng.below(keys[k], 0, count) if noise_scale > 0 else 0
-        for a in range(area):
-            if tree.allowed[g, 0, a]:
+            if allowed[a]:
                 if pick == 0:
-                    tree.move[g] = a
+                    roots.move[g] = a
                 pick -= 1
             # A move in a lost position is nothing to learn from.
             lost = verdict == tactics.LOST
-            tree.improved[g, a] = tree.allowed[g, 0, a] / count if not lost else 0.0
-        if verdict == tactics.FORCED:
-            tree.raw_value[g, 0] = np.nan
-        tree.state[g] = DONE
+            roots.improved[g, a] = allowed[a] / count if not lost else 0.0
+        roots.value[g] = np.nan if verdict == tactics.FORCED else tree.solved[g, 0]
+        roots.state[g] = DONE
+        done[settled] = g
+        settled += 1
+    return settled
 
 
 @kernel
-def _score(tree, g, node):
-    """Fill the scratch `scores` with what the visits say of each move of a node."""
-    completed_scores(
-        tree.logits[g, node],
-        tree.prior[g, node],
-        tree.visits[g, node],
-        tree.totals[g, node],
-        tree.raw_value[g, node],
-        tree.scores,
-    )
+def _select_root(tree, roots, g, wanted):
+    """The (child, move) for the next simulation: the best of those with `wanted` visits.
+
+    The child is 0 for an untried move.
+    """
+    best, best_move, best_score = 0, -1, -np.inf
+    if wanted == 0:  # all have the same score but for noise and logit
+        best_move = first_of_highest(roots.untried[g])
+        roots.untried[g, best_move] = EXCLUDED
+        return best, best_move
+    _, _, high, scale = completed(tree, g, 0)
+    child = tree.newest[g, 0]
+    while child:
+        if tree.visits[g, child] == wanted:
+            move = tree.move[g, child]
+            score = roots.rank[g, move] + (tree.mean[g, child] - high) * scale
+            if score > best_score or (score == best_score and move < best_move):
+                best, best_move, best_score = child, move, score
+        child = tree.older[g, child]
+    return best, best_move
 
 
 @kernel
-def _select_root(tree, g, visit_tables):
-    """The move for the next simulation, by sequential halving among the considered moves."""
-    scores, allowed = tree.scores, 0
+def _finish(tree, roots, g):
+    """Set the result: the best of the most visited moves, the value and the improved policy."""
+    improved = roots.improved[g]
+    roots.state[g] = DONE
+    count, mixed, high, scale = completed(tree, g, 0)
+    scores = roots.scratch
     for a in range(len(scores)):
-        allowed += tree.allowed[g, 0, a]
-    table = visit_tables[tree.effort[g]]
-    wanted = table[min(allowed, len(table) - 1), tree.simulations[g]]
-    _score(tree, g, 0)
-    best, best_score = -1, -np.inf
-    for a in range(len(scores)):
-        if tree.allowed[g, 0, a] and tree.visits[g, 0, a] == wanted:
-            score = tree.noise[g, a] + tree.logits[g, 0, a] + scores[a]
-            if score > best_score:
-                best, best_score = a, score
-    return best
+        scores[a] = roots.logits[g, a] + (mixed - high) * scale
+    most, total = 0, 0.0
+    child = tree.newest[g, 0]
+    while child:
+        most = max(most, tree.visits[g, child])
+        child = tree.older[g, child]
+    best_move, best_score = -1, -np.inf
+    child = tree.newest[g, 0]
+    while child:
+        visits, move = tree.visits[g, child], tree.move[g, child]
+        total += tree.total[g, child]
+        gain = (tree.mean[g, child] - high) * scale
+        scores[move] = roots.logits[g, move] + gain
+        score = roots.rank[g, move] + gain
+        if tree.solved[g, child] == -1:
+            score += 1e6
+        elif visits < most:
+            score -= 1e6
+        if score > best_score or (score == best_score and move < best_move):
+            best_move, best_score = move, score
+        child = tree.older[g, child]
+    roots.move[g] = best_move
+    if tree.solved[g, 0] == 0:
+        roots.value[g] = (tree.raw_value[g, 0] + total) / (1 + count)
+        softmax(scores, improved)
+        return
+    roots.value[g] = tree.solved[g, 0]
+    for a in range(len(improved)):  # a move in a lost position is nothing to learn from
+        improved[a] = tree.solved[g, 0] == 1 and a == best_move
 
 
 @kernel
-def _select_inside(tree, g, node):
-    """The move whose visits lag most behind the improved policy (equation 14)."""
-    scores, policy = tree.scores, tree.policy
-    _score(tree, g, node)
-    softmax_of_sum(tree.logits[g, node], scores, tree.bits, policy)
-    visits, allowed = tree.visits[g, node], tree.allowed[g, node]
+def _advance(tree, roots, slots, budgets, visit_tables, neighbours, own_edges, done):
+    """Simulate in each slot until it waits for the network or is done.
+
+    Fills `done` int64 [K] with the slots that are and returns how many.
+    """
     count = 0
-    for a in range(len(scores)):
-        count += visits[a]
-    share = np.float32(1.0 / (1 + count))
-    for a in range(len(scores)):
-        lag = policy[a] - np.float32(visits[a]) * share
-        scores[a] = lag if allowed[a] else EXCLUDED
-    best = 0
-    for a in range(1, len(scores)):
-        if scores[a] > scores[best]:
-            best = a
-    return best
-
-
-@kernel
-def _back_up(tree, g, value):
-    """Add a value for the player to move below the path's end to every edge of the path."""
-    for d in range(tree.depth[g] - 1, -1, -1):
-        value = -value
-        node, move = tree.path[g, d, 0], tree.path[g, d, 1]
-        tree.visits[g, node, move] += 1
-        tree.totals[g, node, move] += value
-    tree.simulations[g] += 1
-
-
-@kernel
-def _solve_upwards(tree, g):
-    """Carry the result of a solved child at the path's end towards the root while it decides."""
-    for d in range(tree.depth[g] - 1, -1, -1):
-        node, move = tree.path[g, d, 0], tree.path[g, d, 1]
-        result = tree.solved[g, tree.child[g, node, move]]
-        if result == 1:  # the opponent wins there: lost only if he wins everywhere
-            for a in range(tree.logits.shape[2]):
-                if tree.allowed[g, node, a]:
-                    other = tree.child[g, node, a]
-                    if other == -1 or tree.solved[g, other] != 1:
-                        return
-        tree.solved[g, node] = -result
-        tree.raw_value[g, node] = -result
-
-
-@kernel
-def _finish(tree, g):
-    """Set the result: the best of the most visited moves, and the improved policy."""
-    area = tree.logits.shape[2]
-    tree.state[g] = DONE
-    _score(tree, g, 0)
-    scores = tree.scores
-    softmax_of_sum(tree.logits[g, 0], scores, tree.bits, tree.improved[g])
-    most = 0
-    for a in range(area):
-        most = max(most, tree.visits[g, 0, a])
-    best, best_score = -1, -np.inf
-    for a in range(area):
-        if tree.allowed[g, 0, a]:
-            winning = tree.child[g, 0, a] != -1 and tree.solved[g, tree.child[g, 0, a]] == -1
-            score = tree.noise[g, a] + tree.logits[g, 0, a] + scores[a]
-            if winning:
-                score += 1e6
-            elif tree.visits[g, 0, a] < most:
-                score -= 1e6
-            if score > best_score:
-                best, best_score = a, score
-    tree.move[g] = best
-    if tree.solved[g, 0] == 1:
-        for a in range(area):
-            tree.improved[g, a] = a == best
-    elif tree.solved[g, 0] == -1:
-        for a in range(area):
-            tree.improved[g, a] = 0
-
-
-@kernel
-def _advance(tree, slots, budgets, visit_tables, neighbours, own_edges):
-    """Simulate in each slot until it waits for the network or is done."""
     for g in slots:
-        while tree.state[g] == READY:
-            if tree.simulations[g] >= budgets[tree.effort[g]] or tree.solved[g, 0] != 0:
-                _finish(tree, g)
+        effort = roots.effort[g]
+        while roots.state[g] == READY:
+            if roots.simulations[g] >= budgets[effort] or tree.solved[g, 0] != 0:
+                _finish(tree, roots, g)
                 break
-            node, depth = 0, 0
-            while True:
-                if node == 0:
-                    move = _select_root(tree, g, visit_tables)
-                else:
-                    move = _select_inside(tree, g, node)
-                tree.path[g, depth, 0], tree.path[g, depth, 1] = node, move
-                depth += 1
-                child = tree.child[g, node, move]
-                if child == -1:
-                    child = tree.nodes[g]
-                    tree.nodes[g] += 1
-                    tree.child[g, node, move] = child
-                    copy_into(tree.cells[g, child], tree.cells[g, node])
-                    copy_into(tree.chains[g, child], tree.chains[g, node])
-                    copy_into(tree.edges[g, child], tree.edges[g, node])
-                    place(
-                        tree.cells[g, child],
-                        tree.chains[g, child],
-                        tree.edges[g, child],
-                        move,
-                        _colour_at(tree, g, depth - 1),
-                        neighbours,
-                        own_edges,
-                    )
-                    colour = _colour_at(tree, g, depth)
-                    _open_node(tree, g, child, colour, neighbours, own_edges)
-                    tree.depth[g] = depth
-                    if tree.solved[g, child] == 0:
-                        tree.state[g] = WAITING
-                    else:
-                        _solve_upwards(tree, g)
-                        _back_up(tree, g, tree.solved[g, child])
-                    break
-                if tree.solved[g, child] != 0:
-                    tree.depth[g] = depth
-                    _back_up(tree, g, tree.solved[g, child])
-                    break
+            table = visit_tables[effort]
+            wanted = table[min(tree.choices[g, 0], len(table) - 1), roots.simulations[g]]
+            roots.simulations[g] += 1
+            node = 0
+            child, move = _select_root(tree, roots, g, wanted)
+            while child and tree.solved[g, child] == 0:
                 node = child
+                move = best_untried(tree, g, node)
+                child = most_lagging(tree, g, node, move)
+            if child == 0:
+                child = expand(tree, g, node, move, neighbours, own_edges)
+                if tree.solved[g, child] == 0:
+                    roots.state[g] = WAITING
+                    break
+                solve_upwards(tree, g, child)
+            back_up(tree, g, child, tree.solved[g, child])
+        if roots.state[g] == DONE:
+            done[count] = g
+            count += 1
+    return count
 
 
 @kernel
-def _gather(tree, slots, n, boards):
-    """Fill `boards` int8 [R, A] with each waiting slot's newest node, turned for its player."""
-    for k in range(len(slots)):
-        g = slots[k]
-        colour = _colour_at(tree, g, tree.depth[g])
-        cells = tree.cells[g, tree.nodes[g] - 1]
-        for cell in range(n * n):
-            seen = cell if colour == BLUE else (cell % n) * n + cell // n
-            stone = cells[cell]
-            boards[k, seen] = 0 if stone == 0 else (1 if stone == colour else 2)
+def _gather(tree, roots, n, slots, boards):
+    """The boards of the slots that wait, each turned for the player to move.
+
+    Fills `slots` int64 [G] with them and `boards` int8 [G, A], and returns how many.
+    """
+    count = 0
+    for g in range(len(roots.state)):
+        if roots.state[g] != WAITING:
+            continue
+        slots[count] = g
+        node = tree.nodes[g] - 1
+        cells, colour, board = tree.cells[g, node], tree.colour[g, node], boards[count]
+        for row in range(n):
+            for column in range(n):
+                stone = cells[row * n + column]
+                seen = row * n + column if colour == BLUE else column * n + row
+                # 1 for the player to move, 2 for the opponent.
+                board[seen] = stone if colour == BLUE or stone == 0 else 3 - stone
+        count += 1
+    return count
 
 
 @kernel
-def _absorb(tree, slots, n, logits, values):
+def _absorb(tree, roots, slots, n, logits, values):
     """Give each waiting slot's newest node its policy and value, and back the value up."""
-    area = n * n
-    for a in range(area):
-        tree.scores[a] = 0
     for k in range(len(slots)):
         g = slots[k]
         node = tree.nodes[g] - 1
-        colour = _colour_at(tree, g, tree.depth[g])
-        for cell in range(area):
-            seen = cell if colour == BLUE else (cell % n) * n + cell // n
-            allowed = tree.allowed[g, node, cell]
-            tree.logits[g, node, cell] = logits[k, seen] if allowed else EXCLUDED
-        softmax_of_sum(tree.logits[g, node], tree.scores, tree.bits, tree.prior[g, node])
+        allowed, own = tree.allowed[g], roots.scratch if node else roots.logits[g]
+        if tree.colour[g, node] == BLUE:
+            for cell in range(n * n):
+                own[cell] = logits[k, cell] if allowed[cell] else EXCLUDED
+        else:
+            for row in range(n):
+                for column in range(n):
+                    cell = row * n + column
+                    own[cell] = logits[k, column * n + row] if allowed[cell] else EXCLUDED
+        softmax(own, tree.untried[g, node])
         tree.raw_value[g, node] = values[k]
-        if node != 0:
-            _back_up(tree, g, values[k])
-        tree.state[g] = READY
+        if node:
+            back_up(tree, g, node, values[k])
+        else:
+            for cell in range(n * n):
+                roots.rank[g, cell] += own[cell]
+                roots.untried[g, cell] = roots.rank[g, cell]
+        roots.state[g] = READY
+
+
+@kernel
+def _found(roots, slots, move, value, policy, simulations):
+    """Copy the results of slots out, and free them."""
+    for k in range(len(slots)):
+        g = slots[k]
+        roots.state[g] = IDLE
+        move[k], value[k], simulations[k] = roots.move[g], roots.value[g], roots.simulations[g]
+        for a in range(policy.shape[1]):
+            policy[k, a] = roots.improved[g, a]
 
 
 class GumbelSearch:
@@ -357,38 +279,57 @@ class GumbelSearch:
         self._budgets = np.array([simulations, cheap_simulations], np.int32)
         self._visit_tables = visit_tables(min(considered, board_size**2), self._budgets)
         self._geometry = geometry(board_size)
-        self._tree = new_tree(slots, simulations + 1, board_size**2)
+        self._tree: Tree = new_tree(slots, simulations + 1, board_size**2)
+        self._roots = new_roots(slots, board_size**2)
         self._waiting = np.empty(0, np.int64)
+        self._start, self._advance = SameTypes(_start), SameTypes(_advance)
+        self._gather, self._absorb = SameTypes(_gather), SameTypes(_absorb)
+        self._found = SameTypes(_found)
 
     def start(
-        self, slots: np.ndarray, positions: Positions, keys: np.ndarray, cheap: np.ndarray
-    ) -> None:
+        self,
+        slots: np.ndarray,
+        positions: Positions,
+        rows: np.ndarray,
+        keys: np.ndarray,
+        cheap: np.ndarray,
+    ) -> np.ndarray:
         """See `interface.Search`."""
-        self._tree.effort[slots] = cheap
-        _start(self._tree, slots, *positions, keys, self.noise_scale, *self._geometry)
+        done = np.empty(len(slots), np.int64)
+        count = self._start(
+            *(self._tree, self._roots, slots, positions, rows, keys, cheap),
+            *(self.noise_scale, *self._geometry, done),
+        )
+        return done[:count]
 
     def advance(self, slots: np.ndarray) -> np.ndarray:
         """See `interface.Search`."""
-        _advance(self._tree, slots, self._budgets, self._visit_tables, *self._geometry)
-        return slots[self._tree.state[slots] == DONE]
+        done = np.empty(len(slots), np.int64)
+        plan = (self._budgets, self._visit_tables)
+        count = self._advance(self._tree, self._roots, slots, *plan, *self._geometry, done)
+        return done[:count]
 
     def waiting(self) -> np.ndarray:
         """See `interface.Search`."""
-        self._waiting = np.flatnonzero(self._tree.state == WAITING)
-        boards = np.empty((len(self._waiting), self.board_size**2), np.int8)
-        _gather(self._tree, self._waiting, self.board_size, boards)
-        return boards
+        slots = np.empty(self.slots, np.int64)
+        boards = np.empty((self.slots, self.board_size**2), np.int8)
+        count = self._gather(self._tree, self._roots, self.board_size, slots, boards)
+        self._waiting = slots[:count]
+        return boards[:count]
 
     def absorb(self, logits: np.ndarray, values: np.ndarray) -> np.ndarray:
         """See `interface.Search`."""
-        _absorb(self._tree, self._waiting, self.board_size, logits, values)
+        self._absorb(self._tree, self._roots, self._waiting, self.board_size, logits, values)
         return self._waiting
 
     def found(self, slots: np.ndarray) -> Found:
         """See `interface.Search`; the value is the mean over all simulations and the root's own."""
-        tree = self._tree
-        tree.state[slots] = IDLE
-        raw = tree.raw_value[slots, 0]
-        total, count = tree.totals[slots, 0].sum(1), tree.visits[slots, 0].sum(1)
-        mean = np.where(tree.solved[slots, 0] != 0, raw, (raw + total) / (1 + count))
-        return Found(tree.move[slots], mean, tree.improved[slots], tree.simulations[slots])
+        count, area = len(slots), self.board_size**2
+        found = Found(
+            np.empty(count, np.int16),
+            np.empty(count, np.float32),
+            np.empty((count, area), np.float32),
+            np.empty(count, np.int32),
+        )
+        self._found(self._roots, slots, *found)
+        return found

@@ -51,12 +51,17 @@ class Search(Protocol):
     )
 
     def start(
-        self, slots: np.ndarray, positions: Positions, keys: np.ndarray, cheap: np.ndarray
-    ) -> None:
-        """Begin to search positions [K] in slots [K].
+        self,
+        slots: np.ndarray,
+        positions: Positions,
+        rows: np.ndarray,
+        keys: np.ndarray,
+        cheap: np.ndarray,
+    ) -> np.ndarray:
+        """Begin to search in slots [K] the positions that `rows` int64 [K] names.
 
-        `keys` uint64 [K] decide what is random; where `cheap` bool [K] is set, a search that can
-        spends less.
+        Of all P positions, `keys` uint64 [P] decide what is random in their searches; where `cheap`
+        bool [P] is set, a search that can spends less. Returns the slots that are done already.
         """
 
     def advance(self, slots: np.ndarray) -> np.ndarray:
@@ -69,7 +74,7 @@ class Search(Protocol):
         """Take the answers to `waiting`, [R, A] and [R]; returns the slots that can advance."""
 
     def found(self, slots: np.ndarray) -> Found:
-        """The results of slots that are done."""
+        """The results of slots that are done, which are free from then on."""
 
 
 def positions_after(board_size: int, games: list[list[int]]) -> Positions:
@@ -97,6 +102,7 @@ def search_all(
         np.zeros((total, area), np.float32),
         np.zeros(total, np.int32),
     )
+    in_full = np.zeros(total, np.bool_)
     job_of = np.full(search.slots, -1, np.int64)
     begun = 0
 
@@ -106,18 +112,15 @@ def search_all(
         jobs = np.arange(begun, begun + len(slots))
         begun += len(slots)
         job_of[slots] = jobs
-        part = Positions(*(field[jobs] for field in positions))
-        search.start(slots, part, keys[jobs], np.zeros(len(jobs), np.bool_))
-        return slots
+        return search.start(slots, positions, jobs, keys, in_full)
 
-    ready = begin(np.arange(search.slots))
+    done = begin(np.arange(search.slots))
     while True:
-        while len(ready):
-            done = search.advance(ready)
+        while len(done):
             for field, values in zip(result, search.found(done), strict=True):
                 field[job_of[done]] = values
-            ready = begin(done)
+            done = begin(done)
         boards = search.waiting()
         if not len(boards):
             return result
-        ready = search.absorb(*evaluator(boards))
+        done = search.advance(search.absorb(*evaluator(boards)))

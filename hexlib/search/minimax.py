@@ -52,12 +52,15 @@ def _open_node(nodes, g, node, colour, neighbours, own_edges):
 
 
 @njit(cache=True)
-def _start(nodes, slots, cells, chains, edges, colours, neighbours, own_edges):
+def _start(nodes, slots, positions, rows, neighbours, own_edges):
     for k in range(len(slots)):
-        g = slots[k]
-        nodes.cells[g, 0], nodes.chains[g, 0], nodes.edges[g, 0] = cells[k], chains[k], edges[k]
-        nodes.colour[g], nodes.level[g], nodes.first[g], nodes.used[g] = colours[k], 0, 0, 1
-        _open_node(nodes, g, 0, colours[k], neighbours, own_edges)
+        g, row = slots[k], rows[k]
+        nodes.cells[g, 0] = positions.cells[row]
+        nodes.chains[g, 0] = positions.chains[row]
+        nodes.edges[g, 0] = positions.edges[row]
+        colour = positions.colours[row]
+        nodes.colour[g], nodes.level[g], nodes.first[g], nodes.used[g] = colour, 0, 0, 1
+        _open_node(nodes, g, 0, colour, neighbours, own_edges)
         nodes.state[g] = DONE if nodes.solved[g, 0] else WAITING
 
 
@@ -172,10 +175,16 @@ class MinimaxSearch:
         )
 
     def start(
-        self, slots: np.ndarray, positions: Positions, keys: np.ndarray, cheap: np.ndarray
-    ) -> None:
+        self,
+        slots: np.ndarray,
+        positions: Positions,
+        rows: np.ndarray,
+        keys: np.ndarray,
+        cheap: np.ndarray,
+    ) -> np.ndarray:
         """See `interface.Search`; nothing here is random, or could be cheaper."""
-        _start(self._nodes, slots, *positions, *self._geometry)
+        _start(self._nodes, slots, positions, rows, *self._geometry)
+        return slots[self._nodes.state[slots] == DONE]
 
     def advance(self, slots: np.ndarray) -> np.ndarray:
         """See `interface.Search`."""

@@ -37,12 +37,18 @@ class PolicySearch:
         self._waiting = np.empty(0, np.int64)
 
     def start(
-        self, slots: np.ndarray, positions: Positions, keys: np.ndarray, cheap: np.ndarray
-    ) -> None:
+        self,
+        slots: np.ndarray,
+        positions: Positions,
+        rows: np.ndarray,
+        keys: np.ndarray,
+        cheap: np.ndarray,
+    ) -> np.ndarray:
         """See `interface.Search`; nothing here is random, or could be cheaper."""
-        self._cells[slots] = positions.cells
-        self._colours[slots] = positions.colours
+        self._cells[slots] = positions.cells[rows]
+        self._colours[slots] = positions.colours[rows]
         self._is_waiting[slots] = True
+        return slots[:0]
 
     def advance(self, slots: np.ndarray) -> np.ndarray:
         """See `interface.Search`."""

@@ -1,13 +1,17 @@
-"""From visit counts and values to one comparable score a move (completed Q-values).
+"""From visits and values to an improved policy (completed Q-values).
 
 Danihelka et al., "Policy improvement by planning with Gumbel", ICLR 2022: the value of a move that
 was not visited is completed by a mix of the network's value and the visited moves' (appendix D),
-and scores grow with the number of visits (equation 8).
+and scores grow with the number of visits (equation 8). A policy is then that of the network times
+e to the score, made to sum to one; all moves without visits have the same score, so what they sum
+to is known without looking at each.
 """
+
+import math
 
 import numpy as np
 
-from hexlib.kernel import fast_kernel
+from hexlib.kernel import fast_kernel, kernel
 
 C_VISIT = 50.0
 C_SCALE = 0.1
@@ -17,58 +21,79 @@ SMALLEST_RANGE = 0.2
 EXCLUDED = np.float32(-1e30)  # the logit of a cell that may not be played
 
 
-@fast_kernel
-def completed_scores(logits, prior, visits, totals, raw_value, scores):
-    """Fill `scores` float32 [A] with sigma(completed Q) of one node.
+@kernel
+def completed(tree, g, node):
+    """What completes the values of a node: (visits of its children, mixed, highest, scale).
 
-    `logits`, `prior` float32 [A]: the network's policy over the allowed cells; `visits` int16 [A];
-    `totals` float32 [A]: the sum of values, −1 to 1, for the player to move; `raw_value`: the
-    network's value of the node. Excluded cells keep a finite score that has no meaning.
+    A child of value q has the score (q − highest) · scale, at most 0, and an untried move the score
+    (mixed − highest) · scale.
     """
-    # Without branches, so that the loops compile to vector instructions.
-    area = len(logits)
-    one, zero = np.float32(1), np.float32(0)
-    count, most = zero, zero
-    weight, weighted = zero, zero
-    low, high = np.float32(2), np.float32(-2)
-    for a in range(area):
-        n = np.float32(visits[a])
-        q = totals[a] / max(n, one)
-        share = prior[a] if n > zero else zero
-        count += n
-        most = max(most, n)
-        weight += share
-        weighted += share * q
-        low = min(low, q if n > zero else np.float32(2))
-        high = max(high, q if n > zero else np.float32(-2))
-    raw = np.float32(raw_value)
-    mixed = (raw + count * (weighted / max(weight, np.float32(1e-9)))) / (one + count)
+    count, most = 0, 0
+    weight, weighted = 0.0, 0.0
+    low, high = 2.0, -2.0
+    child = tree.newest[g, node]
+    while child:
+        visits, prior, q = tree.visits[g, child], tree.prior[g, child], tree.mean[g, child]
+        count += visits
+        most = max(most, visits)
+        weight += prior
+        weighted += prior * q
+        low, high = min(low, q), max(high, q)
+        child = tree.older[g, child]
+    mixed = tree.raw_value[g, node]
+    if count:
+        mixed = (mixed + count * (weighted / max(weight, 1e-30))) / (1 + count)
     low, high = min(low, mixed), max(high, mixed)
-    scale = (np.float32(C_VISIT) + most) * np.float32(C_SCALE)
-    scale /= max(high - low, np.float32(SMALLEST_RANGE))
-    for a in range(area):
-        n = np.float32(visits[a])
-        q = totals[a] / n if n > zero else mixed
-        scores[a] = (q - low) * scale
+    scale = (C_VISIT + most) * C_SCALE / max(high - low, SMALLEST_RANGE)
+    return count, mixed, high, scale
+
+
+@kernel
+def most_lagging(tree, g, node, best_untried):
+    """The child of a node whose visits lag most behind the improved policy (equation 14).
+
+    Returns 0 where that is `best_untried`, the untried move of the highest prior (−1: none).
+    """
+    count, mixed, high, scale = completed(tree, g, node)
+    total, untried = 0.0, 1.0
+    child = tree.newest[g, node]
+    while child:
+        prior = tree.prior[g, child]
+        weight = prior * math.exp((tree.mean[g, child] - high) * scale)
+        tree.weight[g, child] = weight
+        untried -= prior
+        total += weight
+        child = tree.older[g, child]
+    growth = math.exp((mixed - high) * scale)
+    total += max(untried, 0.0) * growth
+    to_share, per_visit = 1 / total, 1 / (1 + count)
+    best, best_move, best_lag = 0, best_untried, -2.0
+    if best_untried >= 0:
+        best_lag = tree.untried[g, node, best_untried] * growth * to_share
+    child = tree.newest[g, node]
+    while child:
+        lag = tree.weight[g, child] * to_share - tree.visits[g, child] * per_visit
+        move = tree.move[g, child]
+        if lag > best_lag or (lag == best_lag and move < best_move):
+            best, best_move, best_lag = child, move, lag
+        child = tree.older[g, child]
+    return best
 
 
 @fast_kernel
-def softmax_of_sum(logits, scores, bits, out):
-    """Fill `out` float32 [A] with softmax(logits + scores); excluded cells get 0.
-
-    `bits` int32 [A] is scratch.
+def softmax(logits, out):
+    """Fill `out` float32 [A] with softmax(logits) of float32 [A]; EXCLUDED cells get 0.
 
     The exponential is 2^k · 2^f with a polynomial for 2^f (relative error below 3e−7) and the bits
     of a float32 for 2^k: unlike a call of `exp`, it compiles to vector instructions.
     """
     area = len(logits)
-    powers = bits.view(np.float32)
+    bits = out.view(np.int32)
     highest = EXCLUDED
     for a in range(area):
-        out[a] = logits[a] + scores[a]
-        highest = max(highest, out[a])
+        highest = max(highest, logits[a])
     for a in range(area):
-        x = max(out[a] - highest, np.float32(-87)) * np.float32(1.4426950408889634)
+        x = max(logits[a] - highest, np.float32(-87)) * np.float32(1.4426950408889634)
         k = np.floor(x)
         f = x - k
         p = np.float32(1.8775767e-3)
@@ -77,11 +102,17 @@ def softmax_of_sum(logits, scores, bits, out):
         p = p * f + np.float32(2.4015361e-1)
         p = p * f + np.float32(6.9315308e-1)
         out[a] = p * f + np.float32(9.9999994e-1)
-        bits[a] = (np.int32(k) + np.int32(127)) << np.int32(23)
-    total = np.float32(0)
+        # p is in [1, 2): times 2^k is k more in the exponent's bits.
+        bits[a] += np.int32(k) << np.int32(23)
     for a in range(area):
-        out[a] = out[a] * powers[a] if logits[a] > EXCLUDED else np.float32(0)
-        total += out[a]
-    scale = np.float32(1) / total
+        out[a] = out[a] if logits[a] > EXCLUDED else np.float32(0)
+    # Four sums side by side, since each addition waits for the one before.
+    t0, t1, t2, t3 = np.float32(0), np.float32(0), np.float32(0), np.float32(0)
+    whole = area - area % 4
+    for a in range(0, whole, 4):
+        t0, t1, t2, t3 = t0 + out[a], t1 + out[a + 1], t2 + out[a + 2], t3 + out[a + 3]
+    for a in range(whole, area):
+        t0 += out[a]
+    scale = np.float32(1) / ((t0 + t1) + (t2 + t3))
     for a in range(area):
         out[a] *= scale

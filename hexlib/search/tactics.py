@@ -39,14 +39,17 @@ def candidates(cells, chains, edges, colour, neighbours, own_edges, allowed):
         allowed[cell] = 0
     # For now the edges that a stone here would join: blue's in bits 1 and 2, red's in 4 and 8.
     for cell in range(area):
-        stone = cells[cell]
-        if stone != EMPTY:
-            flags = edges[root_of(chains, cell)]
-            if flags:
-                if stone == RED:
-                    flags <<= 2
-                for k in range(6):
-                    allowed[neighbours[cell, k]] |= flags
+        # An empty cell is its own root and has no edges. Two steps nearly always reach the root;
+        # to look that far without asking is quicker than to guess wrong how far it is.
+        root = chains[chains[cell]]
+        if chains[root] != root:
+            root = root_of(chains, root)
+        flags = edges[root]
+        if flags:
+            if cells[cell] == RED:
+                flags <<= 2
+            for k in range(6):
+                allowed[neighbours[cell, k]] |= flags
     wins, threats = 0, 0
     for cell in range(area):
         blue = ((allowed[cell] & 3) | own_edges[BLUE, cell]) == BOTH_EDGES

@@ -7,7 +7,7 @@ import numpy as np
 
 from hexlib import files, logs, rng, signals
 from hexlib.errors import BadInput
-from hexlib.game.board import BLUE, geometry
+from hexlib.game.board import geometry
 from hexlib.game.journal import Journal, PlayedGame
 from hexlib.game.records import Games, SearchStatistics, write_games, write_search
 from hexlib.nn.cache import CachedEvaluator
@@ -26,7 +26,6 @@ from hexlib.stages.selfplay.table import (
     new_table,
     open_games,
     played,
-    ply_keys,
     winner_of,
 )
 
@@ -95,6 +94,8 @@ def play(
     queue = list(keys)[::-1]
     resignations = Resignations()
 
+    position = Positions(table.cells, table.chains, table.edges, table.colour)
+
     def begin(slots: np.ndarray) -> np.ndarray:
         slots = slots[: len(queue)]
         games = [queue.pop() for _ in slots]
@@ -104,22 +105,21 @@ def play(
         return slots
 
     def think(slots: np.ndarray) -> np.ndarray:
-        colours = (BLUE + table.plies[slots] % 2).astype(np.int8)
-        position = Positions(table.cells[slots], table.chains[slots], table.edges[slots], colours)
-        search.start(slots, position, ply_keys(table, slots), table.cheap[slots])
-        return slots
+        return search.start(slots, position, slots, table.move_key, table.cheap)
 
-    ready = think(begin(np.arange(search.slots)))
+    done = think(begin(np.arange(search.slots)))
     while True:
-        while len(ready):
-            done = search.advance(ready)
+        while len(done):
             found = search.found(done)
             drawn = (found.move, found.value, found.policy, search.target)
             over = make_moves(table, done, *drawn, habits, *tables)
-            for g in done[over]:
+            ended = done[over]
+            for g in ended:
                 journal.add(played(table, g, int(game_in[g])))
                 resignations.count(table.loser[g], table.resigned[g], winner_of(table, g))
-            ready = think(np.concatenate([done[~over], begin(done[over])]))
+            if len(ended):
+                done = np.concatenate([done[~over], begin(ended)])
+            done = think(done)
         done_games = len(journal.games)
         progress.update(done_games, _pace(evaluator))
         signals.stop_if_asked(
@@ -129,7 +129,7 @@ def play(
         boards = search.waiting()
         if not len(boards):
             break
-        ready = search.absorb(*evaluator(boards))
+        done = search.advance(search.absorb(*evaluator(boards)))
     if settings.resign_value > 0:
         logs.log.info(f"{progress.name}: {resignations}")
 

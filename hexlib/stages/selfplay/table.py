@@ -24,11 +24,13 @@ class Table(NamedTuple):
     cells: np.ndarray  # int8 [G, A + 1]
     chains: np.ndarray  # uint16 [G, A + 1]
     edges: np.ndarray  # uint8 [G, A + 1]
+    colour: np.ndarray  # int8 [G], to move
     key: np.ndarray  # uint64 [G]
     plies: np.ndarray  # int32 [G], moves made
     moves: np.ndarray  # int16 [G, A]
     value: np.ndarray  # float32 [G, A], of the search before each move
     policy: np.ndarray  # float32 [G, A, A], of the search before each move; 0 where there is none
+    move_key: np.ndarray  # uint64 [G], of the next move
     cheap: np.ndarray  # bool [G], whether the next move is searched cheaply and not learned
     loser: np.ndarray  # int8 [G], the first colour that would resign, or 0
     resigned: np.ndarray  # bool [G], whether it did
@@ -66,11 +68,13 @@ def new_table(slots: int, board_size: int) -> Table:
     area = board_size**2
     return Table(
         *empty_boards(slots, board_size),
+        colour=np.full(slots, BLUE, np.int8),
         key=np.zeros(slots, np.uint64),
         plies=np.zeros(slots, np.int32),
         moves=np.zeros((slots, area), np.int16),
         value=np.zeros((slots, area), np.float32),
         policy=np.zeros((slots, area, area), np.float32),
+        move_key=np.zeros(slots, np.uint64),
         cheap=np.zeros(slots, np.bool_),
         loser=np.zeros(slots, np.int8),
         resigned=np.zeros(slots, np.bool_),
@@ -95,24 +99,28 @@ def _clear(table, g):
     for cell in range(area):
         table.chains[g, cell] = cell
     table.edges[g] = 0
-    table.plies[g] = 0
+    table.plies[g], table.colour[g] = 0, BLUE
 
 
 @njit(cache=True)
 def _make_move(table, g, move, neighbours, own_edges):
     """Play a move in game g; True if it wins."""
-    ply = table.plies[g]
-    table.moves[g, ply] = move
+    colour = table.colour[g]
+    table.moves[g, table.plies[g]] = move
     table.plies[g] += 1
+    table.colour[g] = BLUE + RED - colour
     position = (table.cells[g], table.chains[g], table.edges[g])
-    return place(*position, move, BLUE + ply % 2, neighbours, own_edges)
+    return place(*position, move, colour, neighbours, own_edges)
 
 
 @njit(cache=True)
-def _choose_effort(table, g, full_search):
-    """Decide by lot whether the next move is searched in full (playout cap, Wu 2019, 3.1)."""
-    key = rng.subkey(table.key[g], table.plies[g])
-    table.cheap[g] = table.resigned[g] or rng.uniform(key, _FULL) >= full_search
+def _next_move(table, g, full_search):
+    """Set the key of the next move, and decide by lot whether it is searched in full.
+
+    (Playout cap randomisation, Wu 2019, arXiv:1902.10565, section 3.1.)
+    """
+    table.move_key[g] = rng.subkey(table.key[g], table.plies[g])
+    table.cheap[g] = table.resigned[g] or rng.uniform(table.move_key[g], _FULL) >= full_search
 
 
 @njit(cache=True)
@@ -142,7 +150,7 @@ def open_games(table, slots, keys, habits, odds, neighbours, own_edges):
         elif rng.uniform(key, _BALANCED) < habits.balanced_first_move:
             drawn = np.searchsorted(odds, rng.uniform(key, _FIRST))
             _make_move(table, g, min(drawn, area - 1), neighbours, own_edges)
-        _choose_effort(table, g, habits.full_search)
+        _next_move(table, g, habits.full_search)
 
 
 @njit(cache=True)
@@ -164,7 +172,7 @@ def make_moves(table, slots, best, value, policy, target, habits, neighbours, ow
         if not table.cheap[g]:
             table.value[g, ply] = value[k]
         if habits.resign_value > 0 and value[k] < -habits.resign_value and table.loser[g] == 0:
-            table.loser[g] = BLUE + ply % 2
+            table.loser[g] = table.colour[g]
             table.resigned[g] = rng.uniform(table.key[g], _NEVER_RESIGN) >= habits.never_resign
         move = int(best[k])
         warmth = habits.temperature * 0.5 ** (ply / habits.half_life)
@@ -174,7 +182,7 @@ def make_moves(table, slots, best, value, policy, target, habits, neighbours, ow
                 weights[a] = policy[k, a] ** (1 / warmth) if policy[k, a] > 0 else 0.0
                 total += weights[a]
         if total > 0:
-            left = rng.uniform(rng.subkey(table.key[g], ply), _DRAW) * total
+            left = rng.uniform(table.move_key[g], _DRAW) * total
             for a in range(area):
                 if weights[a] > 0:
                     move = a
@@ -190,17 +198,8 @@ def make_moves(table, slots, best, value, policy, target, habits, neighbours, ow
                 table.policy[g, ply, move] = 1
         over[k] = _make_move(table, g, move, neighbours, own_edges)
         if not over[k]:
-            _choose_effort(table, g, habits.full_search)
+            _next_move(table, g, habits.full_search)
     return over
-
-
-@njit(cache=True)
-def ply_keys(table, slots):
-    """The keys of the next moves, uint64 [K]."""
-    keys = np.empty(len(slots), np.uint64)
-    for k in range(len(slots)):
-        keys[k] = rng.subkey(table.key[slots[k]], table.plies[slots[k]])
-    return keys
 
 
 def played(table: Table, g: int, game: int) -> PlayedGame:
@@ -222,4 +221,4 @@ def played(table: Table, g: int, game: int) -> PlayedGame:
 
 def winner_of(table: Table, g: int) -> int:
     """The winner of a finished game: who moved last."""
-    return RED if table.plies[g] % 2 == 0 else BLUE
+    return BLUE + RED - int(table.colour[g])
