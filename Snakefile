@@ -21,8 +21,12 @@ rule all:
 
 
 onstart:
-    write_settings()
+    begin()
 
 
 onsuccess:
     say_what_was_made()
+
+
+onerror:
+    STOP.leave()

@@ -14,7 +14,7 @@ import traceback
 from collections.abc import Sequence
 
 import hexlib
-from hexlib import logs, signals
+from hexlib import hold, logs, signals
 from hexlib.errors import BadInput, Interrupted
 
 VERBS = (
@@ -53,11 +53,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a verb; returns the exit code (0 done, 1 our failure, 2 bad input, 130, 143 signals)."""
     arguments = parser().parse_args(argv)
     try:
-        logs.start(arguments.log)
-        logs.detail(
-            "hexlib %s: %s", hexlib.__version__, shlex.join(sys.argv[1:] if argv is None else argv)
-        )
         with signals.listening():
+            hold.join()
+            logs.start(arguments.log)
+            logs.detail(
+                "hexlib %s: %s",
+                hexlib.__version__,
+                shlex.join(sys.argv[1:] if argv is None else argv),
+            )
             arguments.run(arguments)
     except (BadInput, Interrupted) as error:
         logs.log.error(f"hexlib {arguments.verb}: {error}")

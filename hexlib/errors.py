@@ -7,8 +7,11 @@ class BadInput(Exception):
     exit_code = 2
 
 
-class Interrupted(Exception):
-    """A signal asked the command to stop; progress is saved. Exit code 128 + signal number."""
+class Interrupted(BaseException):
+    """A signal asked the command to stop; progress is saved. Exit code 128 + signal number.
+
+    Like `KeyboardInterrupt` no `Exception`, so that no library swallows it.
+    """
 
     def __init__(self, signum: int, message: str):
         super().__init__(message)

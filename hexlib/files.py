@@ -1,12 +1,15 @@
 """Products on disk: whole or absent, the same bytes each time, readable without pickle."""
 
 import contextlib
+import glob
 import hashlib
 import json
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
+
+import psutil
 
 from hexlib.errors import BadInput
 
@@ -22,6 +25,7 @@ def atomic(path: Path | str, mode: str = "wb") -> Iterator[IO[Any]]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    _remove_leftovers(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open(mode) as handle:
@@ -33,6 +37,14 @@ def atomic(path: Path | str, mode: str = "wb") -> Iterator[IO[Any]]:
         temporary.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
+
+
+def _remove_leftovers(path: Path) -> None:
+    """Remove temporary files of a product whose writers were killed."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+        writer = left.name.split(".")[-2]
+        if writer.isdigit() and not psutil.pid_exists(int(writer)):
+            left.unlink(missing_ok=True)
 
 
 def sync_folder(folder: Path) -> None:

@@ -79,6 +79,10 @@ def common_options(parser: argparse.ArgumentParser, *names: str) -> None:
             "metavar": "D",
             "help": "Where unfinished work outlives a kill. Default: .progress beside the output.",
         },
+        "keep_progress": {
+            "action": "store_true",
+            "help": "Leave that there at the end, for a caller who may lose the output to a kill.",
+        },
     }
     for name in names:
         parser.add_argument("--" + name.replace("_", "-"), **known[name])

@@ -1,31 +1,53 @@
-"""SIGINT and SIGTERM ask a stage to stop; it does so where its progress is whole."""
+"""SIGINT and SIGTERM end a command at once, or, where it has progress to save, at its next stop."""
 
 import contextlib
+import os
 import signal
+import threading
 from collections.abc import Iterator
 from types import FrameType
 
 from hexlib.errors import Interrupted
 
+GRACE_SECONDS = 8.0  # after a signal; what is on disk by then is all that is kept
+
 _received: list[int] = []
+_deferred: list[bool] = []
+_ends: list[threading.Timer] = []
 
 
-def _remember(signum: int, frame: FrameType | None) -> None:
+def _on_signal(signum: int, frame: FrameType | None) -> None:
     _received.append(signum)
+    if len(_received) > 1:
+        return  # it is ending
+    end = threading.Timer(GRACE_SECONDS, os._exit, [128 + signum])
+    end.daemon = True
+    end.start()
+    _ends.append(end)
+    if not _deferred:
+        raise Interrupted(signum, "stopped; run the same command again")
 
 
 @contextlib.contextmanager
 def listening() -> Iterator[None]:
-    """Inside the block SIGINT and SIGTERM only set a flag, which `stop_if_asked` looks at."""
+    """Inside the block SIGINT and SIGTERM raise `Interrupted`, until `defer` is called."""
     before = {
-        signum: signal.signal(signum, _remember) for signum in (signal.SIGINT, signal.SIGTERM)
+        signum: signal.signal(signum, _on_signal) for signum in (signal.SIGINT, signal.SIGTERM)
     }
     try:
         yield
     finally:
         _received.clear()
+        _deferred.clear()
+        while _ends:
+            _ends.pop().cancel()
         for signum, handler in before.items():
             signal.signal(signum, handler)
+
+
+def defer() -> None:
+    """From here on a signal only sets a flag, at which the stage looks where its work is whole."""
+    _deferred.append(True)
 
 
 def asked() -> bool:

@@ -26,12 +26,13 @@ rule clean:
     params:
         given=lambda wildcards, input: CONFIG.selfplay.existing or input.games,
         folder=folder_of_output,
+        spent=progress_of("selfplay"),
         flags=f"--chunks {len(CHUNKS)} {BOARD} {options(CONFIG.clean, {'chunk_size'})}",
         code=code_version("hexlib.stages.clean"),
     message:
         "Generation {wildcards.gen}, clean: {GAMES} games"
     shell:
-        "hexlib clean {params.given:q} --output-dir {params.folder:q} {params.flags} --log {log:q}"
+        "rm -rf -- {params.spent:q} && hexlib clean {params.given:q} --output-dir {params.folder:q} {params.flags} --log {log:q}"
 
 
 use rule clean as clean_past with:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import yaml
 
-from hexlib import files, sources
+from hexlib import files, hold, sources
 from hexlib.code import PACKAGE, code_version
 from hexlib.config import options, validate
 from hexlib.errors import BadInput
@@ -81,6 +81,12 @@ def progress_of(path, gen=None):
     return f"{RUN}/.progress/{folder(gen)}/{path}"
 
 
+def progress_of_parent(wildcards):
+    """Progress of the training whose checkpoint a generation plays with."""
+    gen = generation_of(wildcards)
+    return [progress_of("train", gen - 1)] if gen > 0 else []
+
+
 def log_of(path, gen=None):
     return f"logs/{CONFIG.run}/{folder(gen)}/{path}.log"
 
@@ -147,6 +153,9 @@ SEED = f"--seed {CONFIG.seed}"
 BOARD = f"--board-size {CONFIG.board_size}"
 INFERENCE = options(CONFIG.inference)
 
+
+# Progress of a job may only go once Snakemake has written down that its products are whole, since it
+# removes those of a job that was killed at its very end. So the jobs that use them remove it.
 
 # What jobs need. Memory is an upper estimate, from the most positions a generation can have.
 
@@ -235,6 +244,18 @@ def training_products(gen=None):
 
 
 # Before and after all jobs.
+
+STOP = hold.Stop(RUN)
+
+
+def begin():
+    """Make this workflow the one at work on the run, and let signals stop its jobs."""
+    try:
+        hold.take(RUN)
+    except BadInput as error:
+        stop(error)
+    STOP.listen()
+    write_settings()
 
 
 def write_settings():

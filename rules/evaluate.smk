@@ -27,12 +27,13 @@ rule evaluate_match:
         gpu=GPU,
         batch_size=CONFIG.evaluate.batch_size,
     params:
+        spent=progress_of("train"),
         flags=f"{SEED} {options(CONFIG.evaluate, {'batch_size', 'positions'})} {INFERENCE}",
         code=EVALUATE_CODE,
     message:
         "Generation {wildcards.gen}, evaluate: {CONFIG.evaluate.games} games against the one before"
     shell:
-        "hexlib evaluate match --a {input.newer:q} --b {input.older:q} --output {output.match:q}"
+        "rm -rf -- {params.spent:q} && hexlib evaluate match --a {input.newer:q} --b {input.older:q} --output {output.match:q}"
         " {params.flags} --batch-size {resources.batch_size} --log {log:q}"
 
 

@@ -62,15 +62,16 @@ rule selfplay:
         generation=generation_of,
         flags=f"{BOARD} {SEED} {options(CONFIG.selfplay, UNTRACKED)} {INFERENCE}",
         progress=progress_of("selfplay/shard_{shard}"),
+        spent=progress_of_parent,
         code=code_version("hexlib.stages.selfplay"),
     message:
         "Generation {wildcards.gen}, self-play: {params.games} games of shard {wildcards.shard}"
     shell:
-        "hexlib selfplay --checkpoint {input.checkpoint:q} --output {output.games:q}"
+        "rm -rf -- {params.spent:q} && hexlib selfplay --checkpoint {input.checkpoint:q} --output {output.games:q}"
         " --games {params.games} --first-game {params.first_game}"
         " --generation {params.generation} {params.flags} {resources.partial}"
         " --batch-size {resources.batch_size} --cache-size {resources.cache_size}"
-        " --progress-dir {params.progress:q} --log {log:q}"
+        " --progress-dir {params.progress:q} --keep-progress --log {log:q}"
 
 
 use rule selfplay as selfplay_past with:

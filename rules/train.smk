@@ -36,7 +36,7 @@ rule train:
     shell:
         "hexlib train --source {params.sources:q} {params.start} --output-dir {params.folder:q}"
         " --generation {params.generation} {params.rates} {params.flags}"
-        " --progress-dir {params.progress:q} --log {log:q}"
+        " --progress-dir {params.progress:q} --keep-progress --log {log:q}"
 
 
 use rule train as train_past with:

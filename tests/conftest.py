@@ -3,10 +3,12 @@
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,26 +25,37 @@ class Project:
         self.folder = folder
         self.stand_in = stand_in
 
-    def snakemake(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run `snakemake` with its output, both streams in one, captured."""
+    def start(self, *arguments: str, **options: Any) -> subprocess.Popen[str]:
+        """Start `snakemake`, as the first of a group of processes, both its streams in one."""
         search = [str(Path(sys.executable).parent), os.environ["PATH"]]
         if self.stand_in:
             search.insert(0, str(REPOSITORY / "tests/stand_in"))
-        return subprocess.run(
+        environment = {
+            **os.environ,
+            "PATH": os.pathsep.join(search),
+            # The real commands run from the repository, where numba's compiled code lies.
+            "PYTHONPATH": str(self.folder if self.stand_in else REPOSITORY),
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
+        return subprocess.Popen(
             [sys.executable, "-m", "snakemake", *arguments],
             cwd=self.folder,
-            env={
-                **os.environ,
-                "PATH": os.pathsep.join(search),
-                # The real commands run from the repository, where numba's compiled code lies.
-                "PYTHONPATH": str(self.folder if self.stand_in else REPOSITORY),
-                "PYTHONDONTWRITEBYTECODE": "1",
-            },
-            stdout=subprocess.PIPE,
+            env=environment | options.pop("env", {}),
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=300,
+            start_new_session=True,
+            **{"stdout": subprocess.PIPE, **options},
         )
+
+    def snakemake(self, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+        """Run `snakemake` with its output captured."""
+        with self.start(*arguments, **options) as process:
+            try:
+                said, _ = process.communicate(timeout=300)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                raise
+        return subprocess.CompletedProcess(process.args, process.returncode, said)
 
     def run(self, *arguments: str) -> str:
         """The output of a run that must succeed."""
@@ -76,21 +89,26 @@ class Project:
         return {path.relative_to(self.folder).as_posix() for path in found if path.is_file()}
 
 
+def new_project_in(folder: Path, stand_in: bool) -> Project:
+    """Copy the workflow into a folder, without results."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for part in PARTS:
+        source = REPOSITORY / part
+        if source.is_dir():
+            ignore = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(source, folder / part, ignore=ignore)
+        else:
+            shutil.copy(source, folder / part)
+    (folder / "tests").mkdir()
+    shutil.copytree(REPOSITORY / "tests/config", folder / "tests/config")
+    return Project(folder, stand_in)
+
+
 @pytest.fixture(scope="session")
 def new_project(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Project]:
     """Make a project without results; `stand_in=False` runs the real commands."""
 
     def make(stand_in: bool = True) -> Project:
-        folder = tmp_path_factory.mktemp("project")
-        for part in PARTS:
-            source = REPOSITORY / part
-            if source.is_dir():
-                ignore = shutil.ignore_patterns("__pycache__")
-                shutil.copytree(source, folder / part, ignore=ignore)
-            else:
-                shutil.copy(source, folder / part)
-        (folder / "tests").mkdir()
-        shutil.copytree(REPOSITORY / "tests/config", folder / "tests/config")
-        return Project(folder, stand_in)
+        return new_project_in(tmp_path_factory.mktemp("project"), stand_in)
 
     return make

@@ -140,14 +140,15 @@ def run(
     generation: int,
     seed: int,
     progress_dir: Path,
+    keep_progress: bool = False,
 ) -> None:
     """Train on the window over `sources` (folders of buckets, oldest first, the last one new).
 
     Writes checkpoint.pt (the moving average), state.pt (weights and optimiser, for the generation
     after), metrics.csv and lineage.json into `output_dir`. `state` is the state.pt of the
     generation before, which the optimiser goes on from. An interrupted training goes on from
-    `progress_dir`. Raises BadInput for sources or checkpoints that do not fit, Interrupted after a
-    signal.
+    `progress_dir`, which is emptied at the end unless `keep_progress`. Raises BadInput for sources
+    or checkpoints that do not fit, Interrupted after a signal.
     """
     start = load_checkpoint(checkpoint)
     device = choose(inference)
@@ -204,6 +205,7 @@ def run(
         name, "samples", steps * settings.batch_size, first * settings.batch_size
     )
     saved = time.monotonic()
+    signals.defer()
 
     def save_progress(step: int) -> None:
         content = {"identity": json.dumps(identity), "metrics": json.dumps(metrics), "step": step}
@@ -273,4 +275,5 @@ def run(
         output_dir / "lineage.json",
         {**lineage, "checkpoint": files.sha256(output_dir / "checkpoint.pt")},
     )
-    progress_file.unlink(missing_ok=True)
+    if not keep_progress:
+        progress_file.unlink(missing_ok=True)

@@ -10,7 +10,9 @@ from hexlib.options import add_options, board_size_of, common_options, section_o
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of this verb."""
     common_options(
-        parser, "checkpoint", "output", "board_size", "generation", "seed", "progress_dir"
+        parser,
+        *("checkpoint", "output", "board_size", "generation", "seed"),
+        *("progress_dir", "keep_progress"),
     )
     parser.add_argument("--games", type=int, required=True, metavar="N", help="Games to play.")
     parser.add_argument(
@@ -46,5 +48,6 @@ def run(arguments: argparse.Namespace) -> None:
         generation=arguments.generation,
         seed=arguments.seed,
         progress_dir=Path(arguments.progress_dir or output.parent / ".progress"),
+        keep_progress=arguments.keep_progress,
         finish_partial=arguments.finish_partial,
     )

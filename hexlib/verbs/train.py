@@ -19,7 +19,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--state", metavar="S", help="state.pt of the training before, whose optimiser goes on."
     )
-    common_options(parser, "checkpoint", "output_dir", "generation", "seed", "progress_dir")
+    common_options(
+        parser,
+        *("checkpoint", "output_dir", "generation", "seed"),
+        *("progress_dir", "keep_progress"),
+    )
     add_options(parser, settings.Train, {"decay_generations"})
     add_options(parser, settings.Window, {"generations"}, "window_")
     add_options(parser, settings.Inference)
@@ -41,4 +45,5 @@ def run(arguments: argparse.Namespace) -> None:
         generation=arguments.generation,
         seed=arguments.seed,
         progress_dir=Path(arguments.progress_dir or output_dir / ".progress"),
+        keep_progress=arguments.keep_progress,
     )

@@ -183,12 +183,14 @@ def run(
     generation: int,
     seed: int,
     progress_dir: Path,
+    keep_progress: bool = False,
     finish_partial: bool = False,
 ) -> None:
     """Play games `first_game` to `first_game + games − 1` of a generation into a shard.
 
     Writes `output` (.trmph) and its `.search.npz`. Finished games are kept in `progress_dir` and
-    are not played again by a later run; with `finish_partial` (or `settings.accept_partial`, if
+    are not played again by a later run, until the shard is done and they are removed, or, with
+    `keep_progress`, longer; with `finish_partial` (or `settings.accept_partial`, if
     there are any) they become the shard as they are. Raises BadInput for a checkpoint that is not
     one, Interrupted after a signal.
     """
@@ -224,6 +226,7 @@ def run(
             evaluator = CachedEvaluator(Evaluator(network, board_size, device), settings.cache_size)
             search = new_search(settings, min(settings.batch_size, len(keys)), board_size)
             progress = logs.Progress(name, "games", games, len(saved))
+            signals.defer()
             play(search, evaluator, settings, keys, journal, progress)
             progress.finish(len(journal.games), _pace(evaluator))
     played = [game for game in journal.games if game.game in wanted]
@@ -232,6 +235,8 @@ def run(
     write_search(output.with_suffix(".search.npz"), statistics, {**meta, "kind": "search"})
     write_games(output, record, meta)
     journal.close()
+    if keep_progress:
+        return
     journal_path.unlink()
     if not any(progress_dir.iterdir()):
         progress_dir.rmdir()

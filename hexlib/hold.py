@@ -1,0 +1,161 @@
+"""A run belongs to one workflow at a time, and a job only works while its workflow lives.
+
+The workflow keeps `RUN/.running/workflow` locked, and every job of it shares a lock on
+`RUN/.running/jobs`. The system drops both locks when a process ends, however it ends: nothing is
+left to be unlocked by hand, and jobs that outlive a killed workflow are seen.
+"""
+
+import fcntl
+import json
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import IO, Any
+
+import psutil
+
+from hexlib import signals
+from hexlib.errors import BadInput, Interrupted
+
+FOLDER = ".running"
+VARIABLE = "HEXLIB_WORKFLOW"  # in a job's environment: the run's folder and the workflow's token
+LOOK_SECONDS = 0.5  # how often a job looks after its workflow
+PATIENCE = 15.0  # seconds that a workflow waits for what an earlier one has left to end
+
+_held: list[IO[str]] = []  # an open file is a lock that is held
+
+
+def take(run: Path | str) -> None:
+    """Make this process the one workflow of a run, after the jobs of a killed one have ended.
+
+    Raises `BadInput` if another workflow is at work on the run.
+    """
+    folder = Path(run) / FOLDER
+    folder.mkdir(parents=True, exist_ok=True)
+    workflow = (folder / "workflow").open("a+")
+    # A job that looks after a dead workflow holds the lock for an instant.
+    if not _lock(workflow, fcntl.LOCK_EX, 4 * LOOK_SECONDS):
+        owner = owner_of(run) or {"pid": "unknown", "host": "unknown"}
+        raise BadInput(
+            f"{run}: another workflow is at work on this run (process {owner['pid']} on"
+            f" {owner['host']}); wait for it or end it, or set `run` to another name"
+        )
+    token = {"pid": os.getpid(), "host": socket.gethostname(), "started": round(time.time(), 3)}
+    workflow.truncate(0)
+    workflow.write(json.dumps(token))
+    workflow.flush()
+    _held.append(workflow)
+    os.environ[VARIABLE] = json.dumps([str(folder.resolve()), token])
+    if not no_jobs(run):
+        raise BadInput(
+            f"{run}: jobs of a workflow that was killed are still at work on this run; end them"
+            f" (fuser {folder / 'jobs'} tells which they are) and run the same command again"
+        )
+
+
+def no_jobs(run: Path | str, patience: float = PATIENCE) -> bool:
+    """Whether the run has no job at work, waiting up to `patience` seconds until that is so."""
+    with (Path(run) / FOLDER / "jobs").open("a+") as jobs:
+        if _lock(jobs, fcntl.LOCK_EX, 0):
+            return True
+        print(f"{run}: waiting for jobs to save their progress", file=sys.stderr)
+        return _lock(jobs, fcntl.LOCK_EX, patience)
+
+
+def owner_of(run: Path | str) -> dict[str, Any] | None:
+    """Process, host and start (seconds since 1970) of the workflow at work on a run, or None."""
+    try:
+        with (Path(run) / FOLDER / "workflow").open() as workflow:
+            if _lock(workflow, fcntl.LOCK_SH, 0):
+                return None
+            return json.loads(workflow.read())
+    except (OSError, ValueError):
+        return None
+
+
+def _lock(handle: IO[str], kind: int, patience: float) -> bool:
+    """Lock an open file, or return False if that is not to be had within `patience` seconds."""
+    end = time.monotonic() + patience
+    while True:
+        try:
+            fcntl.flock(handle, kind | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            if time.monotonic() >= end:
+                return False
+            time.sleep(0.05)
+
+
+def join() -> None:
+    """In a job of a workflow: be counted among its jobs, and stop as by SIGTERM once it is gone.
+
+    Does nothing in a command that was started by hand. Raises `Interrupted` if it is gone already.
+    """
+    if VARIABLE not in os.environ:
+        return
+    folder, token = json.loads(os.environ[VARIABLE])
+    jobs = (Path(folder) / "jobs").open("a+")
+    fcntl.flock(jobs, fcntl.LOCK_SH)
+    _held.append(jobs)
+    if token["host"] != socket.gethostname():
+        return  # not every shared file system shows locks of other machines
+    if not _is_alive(Path(folder), token):
+        raise Interrupted(signal.SIGTERM, "the workflow that started this job has ended")
+
+    def look_after() -> None:
+        while _is_alive(Path(folder), token):
+            time.sleep(LOOK_SECONDS)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=look_after, daemon=True).start()
+
+
+def _is_alive(folder: Path, token: dict[str, Any]) -> bool:
+    return owner_of(folder.parent) == token
+
+
+class Stop:
+    """What a workflow does on SIGINT and SIGTERM: its jobs stop, and are waited for."""
+
+    def __init__(self, run: Path | str):
+        self.run = run
+        self.signum = 0
+
+    def listen(self) -> None:
+        """From here on, stop on a signal. Snakemake by itself would let its jobs run to the end."""
+        for signum in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(signum, self._stop)
+
+    def _stop(self, signum: int, frame: FrameType | None) -> None:
+        _of_jobs(lambda job: job.send_signal(signum))
+        if self.signum:
+            return
+        self.signum = signum
+        # A job ends by itself in time; this is for one that hangs.
+        kill = threading.Timer(signals.GRACE_SECONDS + 1, _of_jobs, [psutil.Process.kill])
+        kill.daemon = True
+        kill.start()
+        raise KeyboardInterrupt  # on which Snakemake's scheduler ends
+
+    def leave(self) -> None:
+        """Once the workflow has ended: if by a signal, exit as it asks when all jobs have ended."""
+        if self.signum:
+            no_jobs(self.run)
+            print(f"{self.run}: stopped; run the same command to go on", file=sys.stderr)
+            sys.exit(128 + self.signum)
+
+
+def _of_jobs(act: Callable[[psutil.Process], None]) -> None:
+    """Do something to each job: what the shells run that this process has started."""
+    for shell in psutil.Process().children():
+        try:
+            for job in shell.children() or [shell]:
+                act(job)
+        except psutil.NoSuchProcess:
+            continue
