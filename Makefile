@@ -11,11 +11,11 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install -qq
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 unexport PYTHONPATH PYTHONHOME
 
-.PHONY: help train test test-slow lint format schema pictures lock clean
+.PHONY: help train test test-slow kill-campaign lint format schema pictures lock clean
 .DEFAULT_GOAL := help
 
 help: ## This list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 15
 
 train: $(RUN) ## Train on config/config.yaml, on CORES=N cores (all of them), and write the report
 	@snakemake --cores $(CORES) train report
@@ -25,6 +25,9 @@ test: lint ## Lint, type-check and test
 
 test-slow: $(DEV) ## The tests that take minutes
 	@if grep -rqs 'mark\.slow' tests; then pytest -m slow; else echo 'There are no slow tests.'; fi
+
+kill-campaign: $(DEV) ## Kill a small run at KILLS=200 moments; its products must be the same bytes
+	@python tests/kill_campaign.py --kills $(or $(KILLS),200)
 
 lint: $(DEV) ## Check style, types and the workflow's rules
 	@ruff check .

@@ -14,7 +14,7 @@ import traceback
 from collections.abc import Sequence
 
 import hexlib
-from hexlib import hold, logs, signals
+from hexlib import faults, hold, logs, signals
 from hexlib.errors import BadInput, Interrupted
 
 VERBS = (
@@ -65,8 +65,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (BadInput, Interrupted) as error:
         logs.log.error(f"hexlib {arguments.verb}: {error}")
         return error.exit_code
-    except Exception:
-        logs.log.error(f"hexlib {arguments.verb}: failed\n{traceback.format_exc().rstrip()}")
+    except Exception as error:
+        reason, trace = faults.explain(error), traceback.format_exc().rstrip()
+        if reason:
+            logs.detail("%s", trace)
+        logs.log.error(f"hexlib {arguments.verb}: {reason or f'failed{chr(10)}{trace}'}")
         return 1
     return 0
 

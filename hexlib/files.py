@@ -3,9 +3,10 @@
 import contextlib
 import glob
 import hashlib
+import io
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -33,8 +34,10 @@ def atomic(path: Path | str, mode: str = "wb") -> Iterator[IO[Any]]:
             handle.flush()
             os.fsync(handle.fileno())
         temporary.replace(path)
-    except BaseException:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = str(path)  # which a failed write does not know
         raise
     sync_folder(path.parent)
 
@@ -54,6 +57,40 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def write_all(handle: io.FileIO, data: memoryview) -> None:
+    """Write all of `data` to a file without a buffer; an error names the file.
+
+    A buffer that a full disk left filled would be written, and fail, again when the file closes.
+    """
+    try:
+        while data:
+            data = data[handle.write(data) :]
+    except OSError as error:
+        error.filename = str(handle.name)
+        raise
+
+
+class Unchanged:
+    """Files that are read for a while and must stay as they are in that time."""
+
+    def __init__(self, paths: Iterable[Path | str]):
+        self._before = {path: self._identity(path) for path in map(Path, paths)}
+
+    @staticmethod
+    def _identity(path: Path) -> tuple[int, ...]:
+        status = path.stat()
+        return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+
+    def check(self) -> None:
+        """Raise `BadInput` if one of them has been written to or replaced."""
+        for path, before in self._before.items():
+            if not path.exists() or self._identity(path) != before:
+                raise BadInput(
+                    f"{path}: changed while it was being read, so that nothing was made of it;"
+                    " leave it alone and run the same command again"
+                )
 
 
 def write_text(path: Path | str, text: str) -> None:

@@ -131,6 +131,12 @@ class Reader:
             reason = "no such file" if isinstance(error, FileNotFoundError) else error.strerror
             raise BadInput(f"{path}: {reason}") from None
         try:
+            self._handle.read(1)
+        except OSError as error:
+            raise BadInput(
+                f"{path}: cannot be read ({error.strerror}); the disk may be failing"
+            ) from None
+        try:
             with zipfile.ZipFile(self._handle) as archive:
                 self._members = {
                     member.filename.removesuffix(".npy"): _Member.of(self._handle, member)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import yaml
 
-from hexlib import files, hold, sources
+from hexlib import faults, files, hold, sources
 from hexlib.code import PACKAGE, code_version
 from hexlib.config import options, validate
 from hexlib.errors import BadInput
@@ -30,10 +30,10 @@ def read_settings():
     return checked, existing, games
 
 
-def stop(error):
+def stop(error, exit_code=BadInput.exit_code):
     """End before any job, with the one line that says why."""
     print(error, file=sys.stderr)
-    sys.exit(error.exit_code)
+    sys.exit(exit_code)
 
 
 try:
@@ -252,10 +252,12 @@ def begin():
     """Make this workflow the one at work on the run, and let signals stop its jobs."""
     try:
         hold.take(RUN)
+        write_settings()
     except BadInput as error:
         stop(error)
+    except OSError as error:
+        stop(faults.explain(error) or error, 1)
     STOP.listen()
-    write_settings()
 
 
 def write_settings():

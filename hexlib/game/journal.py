@@ -8,10 +8,11 @@ import time
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from hexlib import files
 from hexlib.errors import BadInput
 
 _FRAME = struct.Struct("<II")  # length of the payload, its CRC-32
@@ -66,7 +67,8 @@ class Journal:
         """
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
-        self._file: BinaryIO = path.open("a+b")
+        # Without a buffer: one that a full disk left filled would fail again when the file closes.
+        self._file = path.open("a+b", buffering=0)
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -83,11 +85,21 @@ class Journal:
         found = next(frames, None)
         if found is not None and found != document:
             self.foreign = True
+            self._check_device(json.loads(found).get("device"), identity.get("device"))
         if found != document:
             self._file.truncate(0)
             self._append(document)
         else:
             self.games = [_decode(payload) for payload in frames]
+
+    def _check_device(self, before: Any, now: Any) -> None:
+        """Raise if the games were made on another device: one that is gone may come back."""
+        if before != now:
+            raise BadInput(
+                f"{self.path}: its games were made on {before!r}, and this is {now!r}; bring that"
+                " device back (inference.device in the settings) to go on, or remove the file to"
+                " play all games anew"
+            )
 
     def _frames(self) -> Iterator[bytes]:
         """The whole frames; what a kill has torn off at the end is cut away."""
@@ -106,8 +118,8 @@ class Journal:
         self._file.truncate(whole)
 
     def _append(self, payload: bytes) -> None:
-        self._file.write(_FRAME.pack(len(payload), zlib.crc32(payload)) + payload)
-        self._file.flush()
+        frame = _FRAME.pack(len(payload), zlib.crc32(payload)) + payload
+        files.write_all(self._file, memoryview(frame))
 
     def add(self, game: PlayedGame) -> None:
         """Append a game: it outlives the process at once, and a power loss a few seconds later."""
@@ -119,6 +131,5 @@ class Journal:
 
     def close(self) -> None:
         """Sync and unlock."""
-        self._file.flush()
         os.fsync(self._file.fileno())
         self._file.close()

@@ -35,7 +35,9 @@ class Spool:
         self._board_size = board_size
         self._recorded = recorded
         self._dtypes: dict[str, Any] = {"moves": np.int16, **(SEARCH_DTYPES if recorded else {})}
-        self._handles = {name: (self._folder / name).open("wb") for name in self._dtypes}
+        self._handles = {
+            name: (self._folder / name).open("wb", buffering=0) for name in self._dtypes
+        }
         self._lengths: list[np.ndarray] = []
         self._entries: list[np.ndarray] = []
         self._winners: list[np.ndarray] = []
@@ -58,14 +60,17 @@ class Spool:
         self.games += len(games)
         self._lengths.append(np.diff(games.offsets).astype(np.int32))
         self._winners.append(games.winners)
-        games.moves.tofile(self._handles["moves"])
+        self._write("moves", games.moves)
         if self._recorded:
             search = search or _as_played(games)
             ends = np.zeros(len(games.moves) + 1, np.int64)
             np.cumsum(search.policy_count, out=ends[1:])
             self._entries.append(np.diff(ends[games.offsets]).astype(np.int32))
             for name in SEARCH_DTYPES:
-                getattr(search, name).tofile(self._handles[name])
+                self._write(name, getattr(search, name))
+
+    def _write(self, name: str, values: np.ndarray) -> None:
+        files.write_all(self._handles[name], np.ascontiguousarray(values).view(np.uint8).data)
 
     def lengths(self) -> np.ndarray:
         """Moves of each game, int32 [G]."""
@@ -77,8 +82,6 @@ class Spool:
 
     def cut(self) -> "Cutter":
         """What writes games of the finished spool."""
-        for handle in self._handles.values():
-            handle.flush()
         entries = (
             np.concatenate(self._entries) if self._recorded else np.zeros(self.games, np.int32)
         )

@@ -90,12 +90,13 @@ def run(
     groups = _files_of(inputs, folder)
     paths = [path for group in groups for path in group]
     names = _names(paths)
-    recorded = any(search_path(path).exists() for path in paths)
+    beside = [search_path(path) for path in paths if search_path(path).exists()]
+    unchanged = files.Unchanged([*paths, *beside])
     seen = Seen(settings.merge_symmetric)
     whole = Tally()
     folder.mkdir(parents=True, exist_ok=True)
     with (
-        Spool(folder, board_size, recorded) as spool,
+        Spool(folder, board_size, bool(beside)) as spool,
         files.atomic(folder / "rejected.tsv") as rejected,
     ):
         rejected.write(b"file\tline\treason\ttext\n")
@@ -113,8 +114,12 @@ def run(
             raise BadInput(_nothing_valid(" ".join(map(str, inputs)), whole, board_size))
         wanted = chunks or -(-spool.games // settings.chunk_size)
         sha256 = {names[path]: files.sha256(path) for path in paths}
-        beside = [path for path in paths if search_path(path).exists()]
-        sha256 |= {_beside(names[path]): files.sha256(search_path(path)) for path in beside}
+        sha256 |= {
+            _beside(names[path]): files.sha256(search_path(path))
+            for path in paths
+            if search_path(path) in beside
+        }
+        unchanged.check()
         written = _write_chunks(folder, spool, wanted, sha256)
         lengths, winners = spool.lengths(), spool.winners()
     summary = {

@@ -41,6 +41,8 @@ def run(
     statistics do not fit the games.
     """
     chunk, mode = Path(chunk), settings.positions
+    sources = [chunk, search_path(chunk)] if search_path(chunk).exists() else [chunk]
+    unchanged = files.Unchanged(source for source in sources if source.exists())
     search = _search_of(chunk)
     games = moves = rows = entries = 0
     for part, found in _parts(chunk, board_size, search, check=True):
@@ -52,7 +54,6 @@ def run(
             f"{search_path(chunk)}: holds {len(search.root_value)} moves, where {chunk.name} has"
             f" {moves}; make both again, or take it away to learn the played moves"
         )
-    sources = [chunk, search_path(chunk)] if search_path(chunk).exists() else [chunk]
     meta = {
         "kind": positions.KIND,
         "board_size": board_size,
@@ -67,6 +68,7 @@ def run(
         for part, found in _parts(chunk, board_size, search, check=False):
             for name, array in expand(part, found, mode).items():
                 writer.append(name, array)
+        unchanged.check()
         writer.close()
     return {"rows": rows, "games": games}
 

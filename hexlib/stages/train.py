@@ -157,6 +157,7 @@ def run(
     board_size = new[0].positions.board_size
     made = int(start.lineage.get("rows_made", 0)) + new_rows
     window_buckets = open_window(sources, settings.validation_fraction, window, made)
+    unchanged = files.Unchanged([checkpoint, *(bucket.path for bucket in window_buckets)])
     sizes = np.array([len(bucket.training) for bucket in window_buckets])
     first_row = np.concatenate([[0], np.cumsum(sizes)])
     rows = int(first_row[-1])
@@ -185,6 +186,7 @@ def run(
         "seed": seed,
         "steps": steps,
         "rows": rows,
+        "device": device.name,
         **settings.model_dump(),
     }
     name = f"train, generation {generation}"
@@ -241,6 +243,7 @@ def run(
             saved = time.monotonic()
     if validation:
         metrics[-1] |= trainer.validate(validation)
+    unchanged.check()
     held_out = metrics[-1].get("validation_value_accuracy", math.nan)
     progress.finish(
         steps * settings.batch_size,
