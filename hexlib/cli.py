@@ -10,11 +10,12 @@ import argparse
 import importlib
 import shlex
 import sys
+import time
 import traceback
 from collections.abc import Sequence
 
 import hexlib
-from hexlib import faults, hold, logs, signals
+from hexlib import checksums, faults, files, hold, logs, signals
 from hexlib.errors import BadInput, Interrupted
 
 VERBS = (
@@ -27,6 +28,8 @@ VERBS = (
     "evaluate",
     "report",
     "inspect",
+    "status",
+    "verify",
 )
 
 
@@ -61,7 +64,11 @@ def main(argv: Sequence[str] | None = None) -> int:
                 hexlib.__version__,
                 shlex.join(sys.argv[1:] if argv is None else argv),
             )
+            begun = time.monotonic()
             arguments.run(arguments)
+            if run := hold.run_of_job():
+                checksums.record(run, files.written)
+            logs.detail("%s%s", logs.DONE, logs.duration(time.monotonic() - begun))
     except (BadInput, Interrupted) as error:
         logs.log.error(f"hexlib {arguments.verb}: {error}")
         return error.exit_code

@@ -13,7 +13,7 @@ from pathlib import Path
 PACKAGE = Path(__file__).parent
 
 # What these decide reaches a product through the parameters of its rule, or not at all.
-UNTRACKED = {"settings", "config", "logs", "errors", "signals", "hold", "faults"}
+UNTRACKED = {"settings", "config", "logs", "errors", "signals", "hold", "faults", "provenance"}
 
 
 def code_version(module: str, package: Path = PACKAGE) -> str:

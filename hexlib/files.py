@@ -16,6 +16,8 @@ from hexlib.errors import BadInput
 
 SCHEMA = 1  # of every product; raised when a reader of the old layout would misread the new
 
+written: list[Path] = []  # by this process, whole
+
 
 @contextlib.contextmanager
 def atomic(path: Path | str, mode: str = "wb") -> Iterator[IO[Any]]:
@@ -34,6 +36,7 @@ def atomic(path: Path | str, mode: str = "wb") -> Iterator[IO[Any]]:
             handle.flush()
             os.fsync(handle.fileno())
         temporary.replace(path)
+        written.append(path)
     except BaseException as error:
         temporary.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.filename is None:

@@ -116,6 +116,13 @@ def join() -> None:
     threading.Thread(target=look_after, daemon=True).start()
 
 
+def run_of_job() -> Path | None:
+    """The run whose job this process is; None in a command that was started by hand."""
+    if VARIABLE not in os.environ:
+        return None
+    return Path(json.loads(os.environ[VARIABLE])[0]).parent
+
+
 def _is_alive(folder: Path, token: dict[str, Any]) -> bool:
     return owner_of(folder.parent) == token
 

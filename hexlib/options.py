@@ -6,6 +6,7 @@ from typing import Any, Literal, TypeVar, get_args, get_origin
 
 from pydantic import ValidationError
 
+from hexlib import logs
 from hexlib.config import read_config
 from hexlib.errors import BadInput
 from hexlib.settings import Section
@@ -55,7 +56,9 @@ def section_of(
         if value is not None:
             base[key] = value
     try:
-        return section.model_validate(base)
+        checked = section.model_validate(base)
+        logs.detail("settings of %s: %s", section.__name__.lower(), checked.model_dump())
+        return checked
     except ValidationError as error:
         first = error.errors()[0]
         option = "--" + (prefix + str(first["loc"][0])).replace("_", "-")

@@ -27,6 +27,10 @@ def in_words(description: dict[str, Any], indent: str = "") -> list[str]:
         if isinstance(value, dict):
             lines += [f"{indent}{key}:", *in_words(value, indent + "  ")]
             continue
+        if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
+            for number, item in enumerate(value):
+                lines += [f"{indent}{key} {number}:", *in_words(item, indent + "  ")]
+            continue
         shown = f"{value:.4g}" if isinstance(value, float) else str(value)
         if isinstance(value, list):
             shown = json.dumps(value)

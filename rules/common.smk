@@ -9,7 +9,7 @@ from pathlib import Path
 
 import yaml
 
-from hexlib import faults, files, hold, sources
+from hexlib import checksums, faults, files, hold, sources
 from hexlib.code import PACKAGE, code_version
 from hexlib.config import options, validate
 from hexlib.errors import BadInput
@@ -267,6 +267,7 @@ def write_settings():
 
 
 def say_what_was_made():
+    checksums.tidy(Path(RUN))
     try:
         print(summary(RUN), file=sys.stderr)
     except BadInput as error:

@@ -47,19 +47,21 @@ class Project:
             **{"stdout": subprocess.PIPE, **options},
         )
 
-    def snakemake(self, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    def snakemake(
+        self, *arguments: str, timeout: float = 300, **options: Any
+    ) -> subprocess.CompletedProcess[str]:
         """Run `snakemake` with its output captured."""
         with self.start(*arguments, **options) as process:
             try:
-                said, _ = process.communicate(timeout=300)
+                said, _ = process.communicate(timeout=timeout)
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
                 raise
         return subprocess.CompletedProcess(process.args, process.returncode, said)
 
-    def run(self, *arguments: str) -> str:
+    def run(self, *arguments: str, **options: Any) -> str:
         """The output of a run that must succeed."""
-        result = self.snakemake("--cores", "2", *arguments)
+        result = self.snakemake("--cores", "2", *arguments, **options)
         assert result.returncode == 0, result.stdout
         return result.stdout
 

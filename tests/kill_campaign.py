@@ -26,7 +26,8 @@ from hexlib.files import sha256
 from hexlib.stages import report
 
 COMMAND = ("train", "report", "--cores", "2", "--configfile", TINY)
-LONGEST_GAP = 8.0  # seconds from one kill to the next, at most
+LONGEST_GAP = 1 / 7  # from one kill to the next at most, in lengths of the undisturbed run
+LONGEST_RUN = 1800.0  # seconds
 # Of the kinds of kill: a job, Snakemake alone, and all processes at once, as at a power loss.
 JOB, SNAKEMAKE, TREE = "a job", "Snakemake alone", "all processes"
 
@@ -40,6 +41,7 @@ class Report:
     runs: int = 0  # that came to their end and were compared
     starts: int = 0
     seconds: float = 0.0
+    longest_gap: float = 0.0  # seconds
     products: int = 0
     differences: list[str] = field(default_factory=list)
 
@@ -54,15 +56,16 @@ class Report:
                 f"| runs that came to their end | {self.runs} |",
                 f"| products compared in each | {self.products} |",
                 f"| that differ, or were left over | {len(self.differences)} |",
+                f"| seconds from one kill to the next | 0 to {self.longest_gap:.0f} |",
                 f"| minutes | {self.seconds / 60:.0f} |",
             ]
         )
 
 
 def products(project: Project) -> dict[str, str]:
-    """The sha256 of every file of the run but Snakemake's timings and the locks.
+    """The sha256 of every file of the run but Snakemake's timings, the locks and the checksums.
 
-    The report shows the timings, so that it is made again without them.
+    The report shows the timings, so that it is made again without them; so its checksum differs.
     """
     run = project.folder / "results/tiny"
     (run / "benchmarks").rename(project.folder / "benchmarks")
@@ -72,14 +75,16 @@ def products(project: Project) -> dict[str, str]:
     return {
         name: sha256(path)
         for name, path in sorted(files.items())
-        if not name.startswith(("benchmarks/", ".running/"))
+        if not name.startswith(("benchmarks/", ".running/", "checksums"))
     }
 
 
 def campaign(undisturbed: Project, disturbed: Project, kills: int, seed: int) -> Report:
-    """Kill `kills` times at moments drawn from `seed`; the first project has run to its end."""
+    """Run the first project undisturbed, and the second with kills at moments drawn from `seed`."""
     tally = Report()
     begun = time.monotonic()
+    undisturbed.run(*COMMAND, timeout=LONGEST_RUN)
+    tally.longest_gap = (time.monotonic() - begun) * LONGEST_GAP
     wanted = products(undisturbed)
     tally.products = len(wanted)
     random_moment = random.Random(seed)
@@ -90,7 +95,7 @@ def campaign(undisturbed: Project, disturbed: Project, kills: int, seed: int) ->
             shutil.rmtree(disturbed.folder / "results")
     if (disturbed.folder / "results").exists():
         tally.starts += 1
-        disturbed.run(*COMMAND)
+        disturbed.run(*COMMAND, timeout=LONGEST_RUN)
         _compare(wanted, disturbed, tally)
     tally.seconds = time.monotonic() - begun
     return tally
@@ -110,11 +115,11 @@ def _disturb(project: Project, kills: int, random_moment: random.Random, tally: 
         process = project.start(*COMMAND, stdout=said)
     while sum(tally.kills.values()) < kills:
         try:
-            process.wait(random_moment.uniform(0, LONGEST_GAP))
+            process.wait(random_moment.uniform(0, tally.longest_gap))
             break
         except subprocess.TimeoutExpired:
             pass
-        jobs = _jobs(process.pid)
+        jobs = jobs_of(process.pid)
         kind = random_moment.choice([JOB, JOB, SNAKEMAKE, TREE])
         if kind == JOB and not jobs:
             continue  # between two jobs
@@ -126,14 +131,14 @@ def _disturb(project: Project, kills: int, random_moment: random.Random, tally: 
             continue
         (os.kill if kind == SNAKEMAKE else os.killpg)(process.pid, signal.SIGKILL)
         break
-    code = process.wait(timeout=600)
+    code = process.wait(LONGEST_RUN)
     said_all = output.read_text()
     if "Traceback" in said_all or "--unlock" in said_all:
         raise AssertionError(said_all)
     return code
 
 
-def _jobs(snakemake: int) -> list[psutil.Process]:
+def jobs_of(snakemake: int) -> list[psutil.Process]:
     """The commands `hexlib` that a workflow has started."""
     try:
         descendants = psutil.Process(snakemake).children(recursive=True)
@@ -157,7 +162,6 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         undisturbed = new_project_in(Path(folder) / "undisturbed", stand_in=False)
-        undisturbed.run(*COMMAND)
         disturbed = new_project_in(Path(folder) / "disturbed", stand_in=False)
         report = campaign(undisturbed, disturbed, arguments.kills, arguments.seed)
     print(f"{arguments.kills} kills, seed {arguments.seed}\n\n{report}")

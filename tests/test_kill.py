@@ -9,7 +9,7 @@ import time
 import psutil
 import pytest
 from conftest import TINY
-from kill_campaign import COMMAND, _jobs, campaign
+from kill_campaign import campaign, jobs_of
 
 
 def start(*arguments):
@@ -26,7 +26,7 @@ def wait_for_jobs(process, verb, patience=60):
     """The jobs of this verb that a workflow has at work, once there is one."""
     end = time.monotonic() + patience
     while time.monotonic() < end:
-        found = [job for job in _jobs(process.pid) if verb in job.cmdline()]
+        found = [job for job in jobs_of(process.pid) if verb in job.cmdline()]
         if found:
             return found
         assert process.poll() is None, process.stdout.read()
@@ -44,19 +44,19 @@ def long_run(new_project):
 
 def at_work(project, command):
     """Start a workflow and wait until its jobs have finished games."""
-    before = saved_bytes(project)
+    progress = project.folder / "results/tiny/.progress"
+    before = saved_bytes(progress)
     process = project.start(*command)
     jobs = wait_for_jobs(process, "selfplay")
-    while saved_bytes(project) <= before:
+    while saved_bytes(progress) <= before:
         assert process.poll() is None, process.stdout.read()
         time.sleep(0.1)
     return process, jobs
 
 
-def saved_bytes(project):
-    """Bytes of all journals of games."""
-    journals = (project.folder / "results/tiny/.progress").rglob("*.games")
-    return sum(path.stat().st_size for path in journals)
+def saved_bytes(progress):
+    """Bytes of all journals of games in a folder."""
+    return sum(path.stat().st_size for path in progress.rglob("*.games"))
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM], ids=lambda s: s.name)
@@ -81,9 +81,9 @@ def test_jobs_of_a_killed_workflow_end_and_the_next_one_goes_on(long_run):
     process.communicate()
     _, left = psutil.wait_procs(jobs, 10)
     assert not left
-    saved = saved_bytes(project)
+    saved = saved_bytes(project.folder)
     process, jobs = at_work(project, command)
-    assert saved_bytes(project) > saved
+    assert saved_bytes(project.folder) > saved
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
 
@@ -116,7 +116,8 @@ def test_a_job_by_hand_says_how_far_it_came_and_goes_on(tmp_path, signum):
     assert start("init", *small, "--output", net).wait() == 0
     command = ("selfplay", "--checkpoint", net, "--games", 20000, "--output", tmp_path / "s.trmph")
     job = start(*command)
-    time.sleep(8)
+    while saved_bytes(tmp_path / ".progress") < 5000:  # the first of them tell the settings
+        time.sleep(0.1)
     before = time.monotonic()
     job.send_signal(signum)
     _, said = job.communicate(timeout=30)
@@ -128,9 +129,8 @@ def test_a_job_by_hand_says_how_far_it_came_and_goes_on(tmp_path, signum):
 
 @pytest.mark.slow
 def test_fifty_kills_change_no_byte(new_project):
-    undisturbed = new_project(stand_in=False)
-    undisturbed.run(*COMMAND)
-    tally = campaign(undisturbed, new_project(stand_in=False), kills=50, seed=7)
+    projects = (new_project(stand_in=False), new_project(stand_in=False))
+    tally = campaign(*projects, kills=50, seed=7)
     print(tally)
     assert not tally.differences
     assert sum(tally.kills.values()) == 50

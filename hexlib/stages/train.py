@@ -9,10 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
-import hexlib
-from hexlib import files, logs, signals
+from hexlib import files, logs, provenance, signals
 from hexlib.errors import BadInput
 from hexlib.nn.batches import Batch, Bucket, make_batch, open_source
 from hexlib.nn.checkpoint import Checkpoint, load, load_checkpoint, save, save_checkpoint
@@ -98,6 +96,14 @@ def _drawn(buckets: list[Bucket]) -> list[dict[str, Any]]:
         name = bucket.path.resolve().parent.parent.name
         rows[name] = rows.get(name, 0) + len(bucket.training)
     return [{"name": name, "rows": count} for name, count in rows.items()]
+
+
+def _digests(buckets: list[Bucket]) -> dict[str, str]:
+    """The sha256 of each bucket, named with its generation."""
+    return {
+        f"{bucket.path.resolve().parents[1].name}/{bucket.path.name}": files.sha256(bucket.path)
+        for bucket in buckets
+    }
 
 
 def _write_metrics(path: Path, metrics: list[dict[str, float]]) -> None:
@@ -262,11 +268,9 @@ def run(
         "settings": settings.model_dump(),
         "seed": seed,
         "device": device.name,
-        "versions": {
-            "hexlib": hexlib.__version__,
-            "torch": str(torch.__version__),  # a subclass of str, which is no plain value
-            "numpy": np.__version__,
-        },
+        "inputs": _digests(window_buckets),
+        "code": provenance.code(),
+        "versions": provenance.versions(),
     }
     sizes_trained = list(dict.fromkeys([*start.board_sizes, board_size]))
     _write_metrics(output_dir / "metrics.csv", metrics)

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from hexlib import files, logs, rng, signals
+from hexlib import files, logs, provenance, rng, signals
 from hexlib.errors import BadInput
 from hexlib.game.board import geometry
 from hexlib.game.journal import Journal, PlayedGame
@@ -232,6 +232,7 @@ def run(
     played = [game for game in journal.games if game.game in wanted]
     record, statistics = _product(played, board_size)
     meta = {**identity, "first_game": first_game, "games": len(record)}
+    meta |= {"code": provenance.code(), "versions": provenance.versions()}
     write_search(output.with_suffix(".search.npz"), statistics, {**meta, "kind": "search"})
     write_games(output, record, meta)
     journal.close()
