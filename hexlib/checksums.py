@@ -52,6 +52,10 @@ def read(run: Path) -> dict[str, str]:
     """The sha256 of each product by its path relative to the run; `BadInput` if none is noted."""
     try:
         text = (run / NAME).read_text()
+    except UnicodeDecodeError:
+        raise BadInput(
+            f"{run / NAME}: holds no checksums; remove it and run the workflow"
+        ) from None
     except OSError:
         raise BadInput(f"{run}: no {NAME} in it; name a folder such as results/default") from None
     noted = {}

@@ -103,7 +103,7 @@ def read_config(path: Path | str) -> Config:
         data = yaml.safe_load(Path(path).read_text()) or {}
     except OSError as error:
         raise BadInput(f"{path}: {error.strerror}") from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise BadInput(f"{path}: not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(data, dict):
         raise BadInput(f"{path}: holds {type(data).__name__}, where keys and values are wanted")

@@ -4,11 +4,22 @@
 generated from these models, so a key is described once.
 """
 
-from typing import Literal
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 MOST_FILES = 1000  # of one kind in a generation: a command that names them all must stay legal
+
+
+def _no_option(path: Any) -> Any:
+    """A path, or a list of them, of which no command takes one for an option: not `-x`."""
+    if isinstance(path, list):
+        return [_no_option(one) for one in path]
+    return str(Path.cwd() / path) if path and path.startswith("-") else path
+
+
+NO_OPTION = AfterValidator(_no_option)
 
 
 class Section(BaseModel):
@@ -93,7 +104,7 @@ class Selfplay(Section):
     cache_size: int = Field(
         60000, ge=0, description="Evaluated positions remembered by a worker; 0 remembers none."
     )
-    existing: list[str] = Field(
+    existing: Annotated[list[str], NO_OPTION] = Field(
         [], description="Files or folders of games to use in place of self-play; only ever read."
     )
     accept_partial: bool = Field(
@@ -173,7 +184,7 @@ class Evaluate(Section):
     games: int = Field(200, ge=2, description="Games against the generation before.")
     simulations: int = Field(64, ge=1, le=10000, description="Simulations a move.")
     batch_size: int = Field(128, ge=1, le=65536, description="Games in flight.")
-    positions: str = Field(
+    positions: Annotated[str, NO_OPTION] = Field(
         "auto", description="Solved positions (CSV); auto takes the shipped ones, none skips them."
     )
 
@@ -203,12 +214,12 @@ class Config(Section):
         pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
         description="Name of the run and of its folder under `results_dir`.",
     )
-    results_dir: str = Field(
+    results_dir: Annotated[str, NO_OPTION] = Field(
         "results", pattern=r"^[^{}\n]+$", description="Folder in which runs lie."
     )
     seed: int = Field(0, ge=0, lt=2**31, description="Of everything random.")
     board_size: int = Field(7, ge=3, le=19, description="Cells along a side.")
-    initial_checkpoint: str | None = Field(
+    initial_checkpoint: Annotated[str | None, NO_OPTION] = Field(
         None, description="Checkpoint to start from; none: random weights from `net` and `seed`."
     )
     keep_intermediate: bool = Field(
