@@ -66,6 +66,17 @@ def shard(folder):
     return files.sha256_of([folder / "shard.trmph", folder / "shard.search.npz"])
 
 
+def test_a_shard_that_is_taken_away_at_its_end_is_not_played_again(net, undisturbed, tmp_path):
+    """Snakemake removes the products of a job that is killed after it has written them."""
+    command = selfplay(net, tmp_path, "--keep-progress")
+    assert hexlib(*command)[0] == 0
+    for path in tmp_path.glob("shard.*"):
+        path.unlink()
+    code, said = hexlib(*command)
+    assert (code, said.partition(": ")[2]) == (0, "goes on after 60 saved games")
+    assert shard(tmp_path) == undisturbed
+
+
 @pytest.fixture
 def small_disk(tmp_path):
     """A disk of 16 kB, and what makes it larger."""
