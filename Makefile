@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install -qq
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 unexport PYTHONPATH PYTHONHOME
 
-.PHONY: help train test test-slow kill-campaign lint format schema pictures lock clean
+.PHONY: help train test test-slow kill-campaign lint format schema pictures lock audit clean
 .DEFAULT_GOAL := help
 
 help: ## This list
@@ -55,6 +55,11 @@ lock: ## Write envs/requirements.txt and requirements-dev.txt anew from the .in 
 		  .lock/bin/python -m pip freeze --all | grep -v '^pip==' | sed 's/+[a-z0-9.]*$$//' \
 		  | LC_ALL=C sort -f; } > envs/$$kind.txt; \
 	done
+	@rm -rf .lock
+
+audit: ## Ask PyPI for known faults of the packages in envs/requirements.txt
+	@rm -rf .lock && $(PYTHON) -m venv .lock && .lock/bin/python -m pip install -qq pip-audit
+	@.lock/bin/pip-audit --requirement envs/requirements.txt --no-deps --disable-pip
 	@rm -rf .lock
 
 clean: ## Remove .venv and all caches; results and logs stay

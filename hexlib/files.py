@@ -1,6 +1,7 @@
 """Products on disk: whole or absent, the same bytes each time, readable without pickle."""
 
 import contextlib
+import fcntl
 import glob
 import hashlib
 import io
@@ -9,8 +10,6 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
-
-import psutil
 
 from hexlib.errors import BadInput
 
@@ -32,6 +31,8 @@ def atomic(path: Path | str, mode: str = "wb") -> Iterator[IO[Any]]:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open(mode) as handle:
+            with contextlib.suppress(OSError):  # not every file system has locks
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             yield handle
             handle.flush()
             os.fsync(handle.fileno())
@@ -46,11 +47,11 @@ def atomic(path: Path | str, mode: str = "wb") -> Iterator[IO[Any]]:
 
 
 def _remove_leftovers(path: Path) -> None:
-    """Remove temporary files of a product whose writers were killed."""
+    """Remove temporary files of a product whose writers were killed: nobody holds their lock."""
     for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
-        writer = left.name.split(".")[-2]
-        if writer.isdigit() and not psutil.pid_exists(int(writer)):
-            left.unlink(missing_ok=True)
+        with contextlib.suppress(OSError), left.open() as handle:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            left.unlink()
 
 
 def sync_folder(folder: Path) -> None:

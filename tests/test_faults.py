@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 import torch
 from synthetic import random_games
@@ -262,16 +263,23 @@ def test_every_kind_of_change_is_seen(tmp_path, meddle):
 
 
 def test_a_killed_writer_leaves_nothing_for_ever(tmp_path):
+    """Not even while it is a zombie, whose process number is still taken."""
     script = (
         "import os, sys; from hexlib import files\n"
         "with files.atomic(sys.argv[1]) as handle:\n"
-        "    handle.write(b'half'); handle.flush(); os.kill(os.getpid(), 9)"
+        "    handle.write(b'half'); handle.flush(); print(flush=True); sys.stdin.read()"
     )
     path = tmp_path / "a [product]"
-    subprocess.run([sys.executable, "-c", script, str(path)], check=False)
-    assert len(list(tmp_path.iterdir())) == 1
-    files.write_text(path, "whole")
-    assert [found.name for found in tmp_path.iterdir()] == ["a [product]"]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", script, str(path)], **pipes) as writer:
+        writer.stdout.readline()
+        files.write_text(path, "whole")
+        assert len(list(tmp_path.iterdir())) == 2, "who still writes is left alone"
+        writer.kill()
+        while psutil.Process(writer.pid).status() != psutil.STATUS_ZOMBIE:
+            time.sleep(0.01)
+        files.write_text(path, "whole")
+        assert [found.name for found in tmp_path.iterdir()] == ["a [product]"]
 
 
 def test_faults_of_ours_are_not_explained_away():

@@ -194,7 +194,10 @@ def test_a_malicious_journal_is_dropped(made, good, tmp_path, monkeypatch):
     assert not (tmp_path / "pwned").exists()
 
 
-@pytest.mark.parametrize("name", [NASTY, "-x", "--output=pwned"])
+@pytest.mark.parametrize(
+    "name",
+    [NASTY, *(pytest.param(name, marks=pytest.mark.slow) for name in ("-x", "--output=pwned"))],
+)
 def test_no_path_of_the_config_reaches_a_shell(new_project, good, name):
     """A real run: spaces, quotes, `;`, `$()`, `&`, unicode and a leading dash in every path."""
     project = new_project(stand_in=False)
