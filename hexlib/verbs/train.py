@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from hexlib import settings
-from hexlib.options import add_options, common_options, section_of
+from hexlib.options import add_options, common_options, on_corrupt_of, section_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,7 +19,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--state", metavar="S", help="state.pt of the training before, whose optimiser goes on."
     )
-    common_options(parser, "checkpoint", "output_dir", "generation", "seed", "progress_dir")
+    common_options(
+        parser, "checkpoint", "output_dir", "generation", "seed", "progress_dir", "on_corrupt"
+    )
     add_options(parser, settings.Train, {"decay_generations"})
     add_options(parser, settings.Window, {"generations"}, "window_")
     add_options(parser, settings.Inference)
@@ -41,4 +43,5 @@ def run(arguments: argparse.Namespace) -> None:
         generation=arguments.generation,
         seed=arguments.seed,
         progress_dir=Path(arguments.progress_dir or output_dir / ".progress"),
+        on_corrupt=on_corrupt_of(arguments),
     )

@@ -230,7 +230,7 @@ def run(
     record, statistics = _product(played, board_size)
     meta = {**identity, "first_game": first_game, "games": len(record)}
     write_search(output.with_suffix(".search.npz"), statistics, {**meta, "kind": "search"})
-    write_games(output, record, meta)
+    write_games(output, [record], meta)
     journal.close()
     journal_path.unlink()
     if not any(progress_dir.iterdir()):
