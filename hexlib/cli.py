@@ -27,6 +27,7 @@ VERBS = (
     "evaluate",
     "report",
     "inspect",
+    "convert",
 )
 
 

@@ -21,29 +21,20 @@ _ZSTD = {int(zstd.DecompressionParameter.window_log_max): 27}
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # which some editors put before UTF-8
 
 
-def blocks(path: Path | str) -> Iterator[bytes]:
-    """The text of a file in blocks of whole lines, the last of which may lack its newline.
+def text(path: Path | str) -> Iterator[bytes]:
+    """The text of a file in pieces of BLOCK bytes at most, without a byte order mark.
 
-    Compression shows in the file's first bytes, whatever its name says. A byte order mark is left
-    out. Of a line longer than a block only the first part is kept. Raises `BadInput` if there is
-    no such file, `Damaged` if it cannot be read to its end.
+    Compression shows in the file's first bytes, whatever its name says. Raises `BadInput` if there
+    is no such file, `Damaged` if it cannot be read to its end.
     """
-    rest, begun = b"", False
+    first = True
     try:
         with Path(path).open("rb") as file:
-            text = _decompressed(file)
-            while block := text.read(BLOCK):
-                rest += block
-                if not begun and len(rest) >= len(_BYTE_ORDER_MARK):
-                    rest, begun = rest.removeprefix(_BYTE_ORDER_MARK), True
-                cut = rest.rfind(b"\n") + 1
-                if cut:
-                    yield rest[:cut]
-                    rest = rest[cut:]
-                elif len(rest) > BLOCK:
-                    rest = rest[:LONGEST]
-            if rest:
-                yield rest
+            readable = _decompressed(file)
+            while piece := readable.read(BLOCK):
+                if first:
+                    piece, first = piece.removeprefix(_BYTE_ORDER_MARK), False
+                yield piece
     except FileNotFoundError:
         raise BadInput(f"{path}: no such file; correct the path") from None
     except (OSError, EOFError, zlib.error, zstd.ZstdError) as error:
@@ -51,6 +42,24 @@ def blocks(path: Path | str) -> Iterator[bytes]:
         raise Damaged(
             path, f"cannot be read to its end ({reason})", "replace it or take it away"
         ) from None
+
+
+def blocks(path: Path | str) -> Iterator[bytes]:
+    """The same in blocks of whole lines, the last of which may lack its newline.
+
+    Of a line longer than a block only the first part is kept.
+    """
+    rest = b""
+    for piece in text(path):
+        rest += piece
+        cut = rest.rfind(b"\n") + 1
+        if cut:
+            yield rest[:cut]
+            rest = rest[cut:]
+        elif len(rest) > BLOCK:
+            rest = rest[:LONGEST]
+    if rest:
+        yield rest
 
 
 def _decompressed(file: IO[bytes]) -> Any:

@@ -220,7 +220,7 @@ def test_presets_can_be_planned(project, preset):
         (
             "generations: {count: 1}\nselfplay: {existing: [rules]}",
             "rules: no game file (*.trmph, *.trmph.gz, *.trmph.zst, *.txt, *.txt.gz, *.txt.zst) in"
-                " this folder; name another",
+            " this folder; name another",
         ),
     ],
 )

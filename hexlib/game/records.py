@@ -73,17 +73,26 @@ def read_games(path: Path | str, board_size: int) -> Iterator[Block]:
     """
     line = 1
     for data in trmph.blocks(path):
-        most = int(np.count_nonzero(data[:-3] == ord("\n")))
-        moves = np.empty(len(data) // 2, np.int16)
-        ends = np.zeros(most + 1, np.int64)
-        winners, swapped = np.empty(most, np.int8), np.empty(most, np.bool_)
-        problems, at = np.empty(most, np.uint8), np.empty(most, np.int32)
-        lines, spans = np.empty(most, np.int64), np.empty((most, 2), np.int64)
-        r, g, m, line = trmph.parse(
-            data, board_size, line, moves, ends[1:], winners, swapped, problems, at, lines, spans
-        )
-        games = Games(board_size, moves[:m], ends[: g + 1], winners[:g])
-        yield Block(games, swapped[:g], problems[:r], at[:r], lines[:r], spans[:r], data)
+        block, line = parse(data, board_size, line)
+        yield block
+
+
+def parse(data: np.ndarray, board_size: int, line: int) -> tuple[Block, int]:
+    """The records of some lines, `data` as of `trmph.padded`, and the number of the line after.
+
+    `line` is the number of the first line, from 1.
+    """
+    most = int(np.count_nonzero(data[:-3] == ord("\n")))
+    moves = np.empty(len(data) // 2, np.int16)
+    ends = np.zeros(most + 1, np.int64)
+    winners, swapped = np.empty(most, np.int8), np.empty(most, np.bool_)
+    problems, at = np.empty(most, np.uint8), np.empty(most, np.int32)
+    numbers, spans = np.empty(most, np.int64), np.empty((most, 2), np.int64)
+    r, g, m, line = trmph.parse(
+        data, board_size, line, moves, ends[1:], winners, swapped, problems, at, numbers, spans
+    )
+    games = Games(board_size, moves[:m], ends[: g + 1], winners[:g])
+    return Block(games, swapped[:g], problems[:r], at[:r], numbers[:r], spans[:r], data), line
 
 
 def write_games(path: Path | str, parts: Iterable[Games], meta: dict[str, Any]) -> None:

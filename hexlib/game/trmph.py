@@ -178,10 +178,15 @@ def parse(text, n, line, moves, ends, winners, swapped, problems, at, lines, spa
     return records, games, m, line
 
 
+def padded(text: bytes) -> np.ndarray:
+    """Whole lines as `parse` takes them: uint8 with newlines at the end."""
+    return np.frombuffer(text + b"\n\n\n\n"[text.endswith(b"\n") :], np.uint8)
+
+
 def blocks(path: Path | str) -> Iterator[np.ndarray]:
-    """What `lines.blocks` reads, as `parse` takes it: uint8 with newlines for padding."""
+    """What `lines.blocks` reads, `padded`."""
     for block in lines.blocks(path):
-        yield np.frombuffer(block + b"\n\n\n\n"[block.endswith(b"\n") :], np.uint8)
+        yield padded(block)
 
 
 def board_size_of(path: Path | str) -> int | None:
