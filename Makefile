@@ -52,7 +52,7 @@ lock: ## Write envs/requirements.txt and requirements-dev.txt anew from the .in 
 	@for kind in requirements requirements-dev; do \
 		.lock/bin/python -m pip install -qq -r envs/$$kind.in || exit 1; \
 		{ echo '# Written by `make lock`.'; \
-		  .lock/bin/python -m pip freeze --all | grep -v '^pip==' | sed 's/+[a-z0-9.]*$$//' \
+		  .lock/bin/python -m pip freeze --all | grep -v '^pip==' | sed -E "s/\+[a-z0-9.]*$$//; s/^backports.zstd.*/&; python_version < '3.14'/" \
 		  | LC_ALL=C sort -f; } > envs/$$kind.txt; \
 	done
 	@rm -rf .lock

@@ -30,6 +30,7 @@ VERBS = (
     "inspect",
     "status",
     "verify",
+    "convert",
 )
 
 

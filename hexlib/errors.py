@@ -1,10 +1,23 @@
-"""The two ways in which a command ends early, and the exit codes that tell them apart."""
+"""The ways in which a command ends early, and the exit codes that tell them apart."""
+
+from pathlib import Path
 
 
 class BadInput(Exception):
     """The user's file or argument is wrong: one line that names it and the remedy, exit code 2."""
 
     exit_code = 2
+
+
+class Damaged(BadInput):
+    """A file that is not whole: cut off, changed, or of another kind.
+
+    With `on_corrupt: skip` a stage that can do without it sets it aside, and says so.
+    """
+
+    def __init__(self, path: Path | str, problem: str, remedy: str):
+        super().__init__(f"{path}: {problem}; {remedy}")
+        self.path, self.problem = Path(path), problem
 
 
 class Interrupted(BaseException):

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from hexlib.errors import BadInput
+from hexlib.errors import BadInput, Damaged
 
 SCHEMA = 1  # of every product; raised when a reader of the old layout would misread the new
 
@@ -109,14 +109,14 @@ def write_json(path: Path | str, data: Any) -> None:
 
 
 def read_json(path: Path | str) -> Any:
-    """Read a JSON file; a missing or broken one is a `BadInput` that names it."""
+    """Read a JSON file; `BadInput` if it is missing, `Damaged` if it is broken."""
     try:
         return json.loads(Path(path).read_bytes())
     except FileNotFoundError:
         raise BadInput(f"{path}: no such file") from None
-    except (OSError, ValueError) as error:
-        raise BadInput(
-            f"{path}: not readable as JSON ({error}); remove it to make it again"
+    except (OSError, ValueError, RecursionError) as error:
+        raise Damaged(
+            path, f"not readable as JSON ({error})", "remove it to make it again"
         ) from None
 
 

@@ -9,13 +9,17 @@ from hexlib.game import records, trmph
 
 
 def inspect(path: Path) -> dict[str, Any]:
-    """Describe a product (.pt, .npz, .trmph or .json); BadInput if it is none or is damaged."""
+    """Describe a product (.pt, .npz, .trmph or .json); BadInput if it is none or is damaged.
+
+    A `.trmph` may be compressed.
+    """
     described = {".pt": _tensors, ".npz": _arrays, ".trmph": _games, ".json": _document}
-    if path.suffix not in described:
+    suffix = Path(path.name.removesuffix(".gz").removesuffix(".zst")).suffix
+    if suffix not in described:
         raise BadInput(f"{path}: no product of hexlib ends so; known are {', '.join(described)}")
     if not path.is_file():
         raise BadInput(f"{path}: no such file")
-    return {"file": str(path), "sha256": files.sha256(path), **described[path.suffix](path)}
+    return {"file": str(path), "sha256": files.sha256(path), **described[suffix](path)}
 
 
 def _tensors(path: Path) -> dict[str, Any]:
@@ -36,6 +40,7 @@ def _arrays(path: Path) -> dict[str, Any]:
 
 
 def _games(path: Path) -> dict[str, Any]:
+    records.verify(path)
     size = trmph.board_size_of(path)
     if size is None:
         raise BadInput(f"{path}: no record in it says a board size; is it a file of games?")

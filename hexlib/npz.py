@@ -19,7 +19,7 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 
 from hexlib import files
-from hexlib.errors import BadInput
+from hexlib.errors import BadInput, Damaged
 
 Layout = Mapping[str, tuple[np.dtype | type, tuple[int, ...]]]  # member: dtype and shape
 REMEDY = "remove it and run the same command again to make it anew"
@@ -118,8 +118,9 @@ def _npy_header(dtype: np.dtype, shape: tuple[int, ...]) -> bytes:
 class Reader:
     """An open npz whose members are read one by one, whole or in part.
 
-    Opening checks the directory, the headers and the meta. Raises `BadInput`, here and in `read`,
-    that names the file when it is missing, damaged, of another kind or of another schema version.
+    Opening checks the directory, the headers and the meta. Raises `BadInput` when the file is
+    missing, and `Damaged`, here and in `read`, when it is not whole, of another kind or of another
+    schema version.
     Without a `kind` any will do.
     """
 
@@ -150,10 +151,10 @@ class Reader:
             raise self._damaged(error) from None
         found = self.meta.get("kind") if isinstance(self.meta, dict) else self.meta
         if kind is not None and found != kind:
-            raise BadInput(f"{path}: holds {found!r}, where {kind!r} is wanted; name another file")
+            raise Damaged(path, f"holds {found!r}, where {kind!r} is wanted", "name another file")
         if (schema := self.meta.get("schema")) != files.SCHEMA:
-            raise BadInput(
-                f"{path}: schema version {schema}, this version reads {files.SCHEMA}; {REMEDY}"
+            raise Damaged(
+                path, f"schema version {schema}, this version reads {files.SCHEMA}", REMEDY
             )
         del self._members["meta"]
 
@@ -198,8 +199,9 @@ class Reader:
             arrays[name] = flat.reshape(member.shape)
         return arrays
 
-    def _damaged(self, error: object) -> BadInput:
-        return BadInput(f"{self.path}: not a whole {self.kind} file ({error}); {REMEDY}")
+    def _damaged(self, error: object) -> Damaged:
+        kind = f"{self.kind} file" if self.kind else "npz"
+        return Damaged(self.path, f"not a whole {kind} ({error})", REMEDY)
 
 
 class _Member(NamedTuple):

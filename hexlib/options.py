@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from hexlib import logs
 from hexlib.config import read_config
 from hexlib.errors import BadInput
-from hexlib.settings import Section
+from hexlib.settings import OnCorrupt, Section
 
 SectionType = TypeVar("SectionType", bound=Section)
 
@@ -77,6 +77,10 @@ def common_options(parser: argparse.ArgumentParser, *names: str) -> None:
             "help": "Cells along a side. Default: that of the input.",
         },
         "generation": {"type": int, "default": 0, "metavar": "G", "help": "Default: 0."},
+        "on_corrupt": {
+            "choices": get_args(OnCorrupt),
+            "help": "What a damaged input does: stop the command, or be left out. Default: stop.",
+        },
         "seed": {"type": int, "default": 0, "metavar": "S", "help": "Default: 0."},
         "progress_dir": {
             "metavar": "D",
@@ -91,6 +95,14 @@ def common_options(parser: argparse.ArgumentParser, *names: str) -> None:
         parser.add_argument("--" + name.replace("_", "-"), **known[name])
     if not any("--log" in action.option_strings for action in parser._actions):
         parser.add_argument("--log", metavar="F", help="Also write what is said to this file.")
+
+
+def on_corrupt_of(arguments: argparse.Namespace) -> OnCorrupt:
+    """What a damaged input does: as the option says, else `--config`, else the default."""
+    if arguments.on_corrupt is not None:
+        return arguments.on_corrupt
+    config = getattr(arguments, "config", None)
+    return read_config(config).on_corrupt if config else "stop"
 
 
 def board_size_of(arguments: argparse.Namespace, checkpoint: str | None = None) -> int:

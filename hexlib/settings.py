@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+OnCorrupt = Literal["stop", "skip"]
 MOST_FILES = 1000  # of one kind in a generation: a command that names them all must stay legal
 
 
@@ -224,6 +225,11 @@ class Config(Section):
     )
     keep_intermediate: bool = Field(
         False, description="Keep the positions between process and shuffle."
+    )
+    on_corrupt: OnCorrupt = Field(
+        "stop",
+        description="What a damaged file does: stop the run, or be left out (skip), which the"
+        " product that does without it and the log say.",
     )
     generations: Generations = Generations()
     net: Net = Net()

@@ -23,6 +23,7 @@ rule clean:
         mem_mb=megabytes(POSITIONS, 300),
         runtime=120,
         gpu=0,
+        on_corrupt=CONFIG.on_corrupt,
     params:
         given=lambda wildcards, input: CONFIG.selfplay.existing or input.games,
         folder=folder_of_output,
@@ -32,7 +33,8 @@ rule clean:
     message:
         "Generation {wildcards.gen}, clean: {GAMES} games"
     shell:
-        "rm -rf -- {params.spent:q} && hexlib clean {params.given:q} --output-dir {params.folder:q} {params.flags} --log {log:q}"
+        "rm -rf -- {params.spent:q} && hexlib clean {params.given:q} --output-dir {params.folder:q}"
+        " {params.flags} --on-corrupt {resources.on_corrupt} --log {log:q}"
 
 
 use rule clean as clean_past with:

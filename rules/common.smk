@@ -26,7 +26,9 @@ def read_settings():
         origins.append("--config")
     checked = validate(config, *origins)
     existing = sources.game_files(checked.selfplay.existing)
-    games = sources.count_records(existing) if existing else checked.selfplay.games
+    games = checked.selfplay.games
+    if existing:
+        games = sources.count_records(existing, checked.on_corrupt)
     return checked, existing, games
 
 
@@ -186,7 +188,7 @@ def games_of_shard(wildcards):
 def games_to_clean(wildcards):
     """Files of games, each with the search statistics that lie beside it."""
     if EXISTING:
-        beside = [path.with_name(f"{path.name.split('.trmph')[0]}.search.npz") for path in EXISTING]
+        beside = map(sources.search_path, EXISTING)
         return {
             "games": EXISTING,
             "search": [path for path in beside if path.is_file()],

@@ -24,13 +24,15 @@ rule process:
         mem_mb=megabytes(POSITIONS // len(CHUNKS), 400),
         runtime=120,
         gpu=0,
+        on_corrupt=CONFIG.on_corrupt,
     params:
         flags=PROCESS_FLAGS,
         code=PROCESS_CODE,
     message:
         "Generation {wildcards.gen}, process: positions of chunk {wildcards.chunk}"
     shell:
-        "hexlib process {input.games:q} --output {output.positions:q} {params.flags} --log {log:q}"
+        "hexlib process {input.games:q} --output {output.positions:q} {params.flags}"
+        " --on-corrupt {resources.on_corrupt} --log {log:q}"
 
 
 use rule process as process_past with:

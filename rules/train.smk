@@ -21,6 +21,7 @@ rule train:
         mem_mb=megabytes(min(POSITIONS * CONFIG.window.generations, 10**8), 100),
         runtime=1440,
         gpu=GPU,
+        on_corrupt=CONFIG.on_corrupt,
     params:
         start=training_start,
         sources=training_sources,
@@ -36,7 +37,8 @@ rule train:
     shell:
         "hexlib train --source {params.sources:q} {params.start} --output-dir {params.folder:q}"
         " --generation {params.generation} {params.rates} {params.flags}"
-        " --progress-dir {params.progress:q} --keep-progress --log {log:q}"
+        " --progress-dir {params.progress:q} --keep-progress"
+        " --on-corrupt {resources.on_corrupt} --log {log:q}"
 
 
 use rule train as train_past with:

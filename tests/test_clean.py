@@ -8,14 +8,15 @@ import numpy as np
 import pytest
 from synthetic import made_up_search, random_games
 
-from hexlib import files
+from hexlib import files, lines
 from hexlib.errors import BadInput
-from hexlib.game import records, trmph
+from hexlib.game import records
 from hexlib.game.board import BLUE
 from hexlib.game.notation import trmph_line
 from hexlib.game.records import Games, SearchStatistics
 from hexlib.game.symmetry import reflection, rotation
 from hexlib.settings import Clean
+from hexlib.sources import search_path
 from hexlib.stages import clean
 
 # A game of 3×3 that blue wins: down the first column.
@@ -111,7 +112,7 @@ def games_in(folder: Path, n: int):
     """Every game of all chunks, in order, with the statistics of its moves where there are any."""
     found = []
     for path in sorted(folder.glob("chunk_*.trmph")):
-        search, _ = records.read_search(records.search_path(path))
+        search, _ = records.read_search(search_path(path))
         move = entry = 0
         for block in records.read_games(path, n):
             assert not block.problems.any()
@@ -176,7 +177,7 @@ def test_accounting_over_folders_of_any_depth(tmp_path):
     write_lines(tmp_path / "data/a/deep/er/two.trmph", [*lines[10:40], "broken"])
     write_lines(tmp_path / "data/b.txt", lines[40:])
     write_lines(tmp_path / "data/README.md", ["not games"])
-    (tmp_path / "data/empty.trmph").touch()
+    write_lines(tmp_path / "data/empty.trmph", ["# no games yet"])
     before = bytes_in(tmp_path / "data")
     summary = run([tmp_path / "data/a", tmp_path / "data"], tmp_path / "clean", 4, chunks=3)
     assert bytes_in(tmp_path / "data") == before
@@ -225,7 +226,7 @@ def test_swap_is_the_same_game(tmp_path):
 @pytest.mark.parametrize("chunks", [1, 7, 40])
 def test_chunks_are_balanced_and_in_order(tmp_path, chunks):
     games = random_games(5, 30)
-    records.write_games(tmp_path / "x.trmph", games, {"kind": "games"})
+    records.write_games(tmp_path / "x.trmph", [games], {"kind": "games"})
     summary = run([tmp_path / "x.trmph"], tmp_path / "clean", 5, chunks)
     sizes = [chunk["games"] for chunk in summary["chunks"]]
     assert (sum(sizes), len(sizes)) == (30, chunks)
@@ -239,7 +240,7 @@ def test_chunks_are_balanced_and_in_order(tmp_path, chunks):
 
 
 def test_chunk_size_gives_the_number_of_chunks(tmp_path):
-    records.write_games(tmp_path / "x.trmph", random_games(5, 30), {"kind": "games"})
+    records.write_games(tmp_path / "x.trmph", [random_games(5, 30)], {"kind": "games"})
     summary = run([tmp_path / "x.trmph"], tmp_path / "clean", 5, None, chunk_size=8)
     assert [chunk["games"] for chunk in summary["chunks"]] == [7, 8, 7, 8]
     with pytest.raises(BadInput, match=r"chunk_0002\.trmph: left by an earlier cleaning"):
@@ -248,12 +249,12 @@ def test_chunk_size_gives_the_number_of_chunks(tmp_path):
 
 def test_same_bytes_whatever_the_blocks_and_after_a_kill(tmp_path, monkeypatch):
     games = random_games(5, 200)
-    records.write_games(tmp_path / "x.trmph", games, {"kind": "games"})
+    records.write_games(tmp_path / "x.trmph", [games], {"kind": "games"})
     records.write_search(tmp_path / "x.search.npz", made_up_search(games), {})
     run([tmp_path / "x.trmph"], tmp_path / "one", 5, 3)
     (tmp_path / "two/.spool").mkdir(parents=True)
     (tmp_path / "two/.spool/moves").write_bytes(b"left by a killed run")
-    monkeypatch.setattr(trmph, "BLOCK", 500)
+    monkeypatch.setattr(lines, "BLOCK", 500)
     run([tmp_path / "x.trmph"], tmp_path / "two", 5, 3)
     assert bytes_in(tmp_path / "one") == bytes_in(tmp_path / "two")
 
@@ -304,8 +305,7 @@ def test_statistics_travel_with_their_game(tmp_path):
 
 def test_statistics_that_do_not_fit_are_refused(tmp_path):
     games = random_games(5, 20)
-    path = tmp_path / "x.trmph"
-    records.write_games(path, games, {"kind": "games"})
+    path = write_lines(tmp_path / "x.trmph", ["# played", *(trmph_line(5, *g) for g in games)])
     search = made_up_search(games)
     beside = tmp_path / "x.search.npz"
     other = Games(5, games.moves[::-1].copy(), games.offsets, games.winners)
@@ -340,9 +340,9 @@ def test_an_input_without_a_valid_game_is_an_error(tmp_path):
     with pytest.raises(BadInput, match=message + r" size \(5×5\), first at .*a\.trmph:2; set"):
         run([good, tmp_path / "data"], tmp_path / "clean")
     (tmp_path / "zero.trmph").touch()
-    with pytest.raises(BadInput, match=r"zero\.trmph: no valid .* no record at all"):
+    with pytest.raises(BadInput, match=r"zero\.trmph: is empty; make it again, or take it away"):
         run([good, tmp_path / "zero.trmph"], tmp_path / "clean")
-    records.write_games(tmp_path / "none.trmph", random_games(3, 0), {"kind": "games"})
+    records.write_games(tmp_path / "none.trmph", [], {"kind": "games"})
     assert run([good, tmp_path / "none.trmph"], tmp_path / "clean")["kept"] == 1
     with pytest.raises(BadInput, match="no valid 3×3 game"):
         run([tmp_path / "none.trmph"], tmp_path / "clean2")
@@ -352,7 +352,7 @@ def test_an_input_without_a_valid_game_is_an_error(tmp_path):
 
 def test_another_board_size_is_told_with_statistics_too(tmp_path):
     games = random_games(5, 3)
-    records.write_games(tmp_path / "x.trmph", games, {"kind": "games"})
+    records.write_games(tmp_path / "x.trmph", [games], {"kind": "games"})
     records.write_search(tmp_path / "x.search.npz", made_up_search(games), {})
     with pytest.raises(BadInput, match=r"x\.trmph:2: another board size; set the board size"):
         run([tmp_path / "x.trmph"], tmp_path / "clean", 7)
@@ -368,6 +368,6 @@ def test_the_output_folder_is_no_input(tmp_path):
 
 def test_foreign_file_is_told(tmp_path):
     (tmp_path / "x.trmph").write_bytes(np.random.default_rng(0).bytes(50_000))
-    with pytest.raises(BadInput, match="not a record") as error:
+    with pytest.raises(BadInput, match=r"none of its \d+ lines is a record; take it") as error:
         run([tmp_path / "x.trmph"], tmp_path / "clean")
     assert "\n" not in str(error.value)

@@ -68,7 +68,7 @@ def bad(message, *arguments):
         bad("no.trmph: no such file", "process", "no.trmph", "--output", "p.npz"),
         bad("no.npz: no such file", "shuffle", "scatter", "no.npz", "--output-dir", "d"),
         bad(
-            "no bucket_*.npz",
+            "no whole bucket_*.npz",
             "train",
             "--source",
             "empty",

@@ -16,7 +16,7 @@ from hexlib.settings import Net
 @pytest.fixture
 def products(tmp_path):
     games = random_games(5, 30)
-    write_games(tmp_path / "g.trmph", games, {"kind": "games", "board_size": 5})
+    write_games(tmp_path / "g.trmph", [games], {"kind": "games", "board_size": 5})
     write_search(tmp_path / "g.search.npz", made_up_search(games), {"games": 30})
     network = random_network(Net(blocks=1, channels=8), 0)
     save_checkpoint(tmp_path / "c.pt", Checkpoint(network, [5], {"seed": 0}))

@@ -72,7 +72,7 @@ def as_dicts(found):
 
 
 def write(folder, games, search=None):
-    records.write_games(folder / "chunk_0000.trmph", games, {"kind": "games"})
+    records.write_games(folder / "chunk_0000.trmph", [games], {"kind": "games"})
     if search:
         records.write_search(folder / "chunk_0000.search.npz", search, {})
     return folder / "chunk_0000.trmph"
@@ -159,7 +159,7 @@ def test_blocks_do_not_change_a_byte(tmp_path, monkeypatch):
     run(chunk, 6)
     before = files.sha256(chunk.with_suffix(".npz"))
     monkeypatch.setattr(process, "ROWS", 10)
-    monkeypatch.setattr("hexlib.game.trmph.BLOCK", 200)
+    monkeypatch.setattr("hexlib.lines.BLOCK", 200)
     run(chunk, 6)
     assert files.sha256(chunk.with_suffix(".npz")) == before
 

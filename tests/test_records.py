@@ -9,12 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from synthetic import made_up_search, random_games
 
-from hexlib import files, npz
+from hexlib import files, lines, npz
 from hexlib.errors import BadInput
 from hexlib.game import board, records, trmph
 from hexlib.game.board import BLUE, RED
 from hexlib.game.notation import cell_index, trmph_line
 from hexlib.game.symmetry import reflection, rotation
+from hexlib.sources import search_path
 
 QUICK = settings(max_examples=150, deadline=None)
 
@@ -119,8 +120,7 @@ def test_reader_agrees_with_its_twin(tmp_path_factory, text, block):
     path.write_bytes(text.encode())
     longest = max((len(line) for line in text.encode().split(b"\n")), default=0)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(trmph, "BLOCK", block)
-        patch.setattr(trmph, "LONGEST", 1 << 16)
+        patch.setattr(lines, "BLOCK", block)
         assert read(path) == slow_read(text.encode(), 5) or longest > 1 << 16
 
 
@@ -137,16 +137,18 @@ def test_any_bytes_are_read(tmp_path_factory, data):
 def test_what_is_written_is_read(tmp_path, n):
     games = random_games(n, 50)
     path = tmp_path / "games.trmph"
-    records.write_games(path, games, {"kind": "games", "made_by": "test"})
+    records.write_games(path, [games], {"kind": "games", "made_by": "test"})
     lines = path.read_text().splitlines()
     assert lines[1:] == [trmph_line(n, moves, winner) for moves, winner in games]
     assert [(m, w) for _, _, m, w in read(path, n)] == [(m.tolist(), w) for m, w in games]
-    assert records.read_meta(path) == {"kind": "games", "made_by": "test", "schema": files.SCHEMA}
+    meta = records.read_meta(path)
+    assert re.fullmatch(r"[0-9a-f]{8}", meta.pop("crc32"))
+    assert meta == {"kind": "games", "made_by": "test", "schema": files.SCHEMA}
     assert trmph.board_size_of(path) == n
 
 
 def test_no_games_are_a_valid_file(tmp_path):
-    records.write_games(tmp_path / "x.trmph", random_games(5, 0), {"kind": "games"})
+    records.write_games(tmp_path / "x.trmph", [], {"kind": "games"})
     assert read(tmp_path / "x.trmph") == []
     assert trmph.board_size_of(tmp_path / "x.trmph") is None
 
@@ -204,8 +206,8 @@ def test_missing_file(tmp_path):
 
 
 def test_a_line_longer_than_a_block_is_cut(tmp_path, monkeypatch):
-    monkeypatch.setattr(trmph, "BLOCK", 1000)
-    monkeypatch.setattr(trmph, "LONGEST", 100)
+    monkeypatch.setattr(lines, "BLOCK", 1000)
+    monkeypatch.setattr(lines, "LONGEST", 100)
     (tmp_path / "x.trmph").write_bytes(b"#5,a1b2 b\n" + b"x" * 50_000 + b"\n#5,b2a1 r\n")
     assert [reason for _, reason, _, _ in read(tmp_path / "x.trmph")] == [
         None,
@@ -240,7 +242,7 @@ def test_hashes_tell_games_apart():
 
 def test_search_statistics_return(tmp_path):
     search = made_up_search(random_games(5, 10))
-    path = records.search_path(tmp_path / "shard_0000.trmph.gz")
+    path = search_path(tmp_path / "shard_0000.trmph.gz")
     assert path.name == "shard_0000.search.npz"
     records.write_search(path, search, {"board_size": 5})
     found, meta = records.read_search(path)

@@ -11,6 +11,7 @@ from hexlib import files, npz
 from hexlib.errors import BadInput
 from hexlib.game import positions, records
 from hexlib.settings import Process
+from hexlib.sources import search_path
 from hexlib.stages import process, shuffle
 
 FIVE_SIGMA = 5.0
@@ -34,9 +35,9 @@ def make_chunks(folder, count=3, games=40, n=5):
     for k in range(count):
         played = random_games(n, games if k < count - 1 else 0, seed=k + 1)
         path = folder / f"chunk_{k:04d}.trmph"
-        records.write_games(path, played, {"kind": "games"})
+        records.write_games(path, [played], {"kind": "games"})
         if k % 2 == 0 and len(played):
-            records.write_search(records.search_path(path), made_up_search(played), {})
+            records.write_search(search_path(path), made_up_search(played), {})
         process.run(path, path.with_suffix(".npz"), Process(), n)
         chunks.append(path.with_suffix(".npz"))
     return chunks

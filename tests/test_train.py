@@ -32,7 +32,7 @@ def make_source(folder, games=60, seed=1, search=True, buckets=3):
     """Buckets of random games."""
     made = random_games(SIZE, games, seed)
     chunk = folder / "chunk_0000.trmph"
-    write_games(chunk, made, {"kind": "clean", "board_size": SIZE})
+    write_games(chunk, [made], {"kind": "clean", "board_size": SIZE})
     if search:
         write_search(folder / "chunk_0000.search.npz", made_up_search(made, seed), {})
     process.run(chunk, folder / "chunk.npz", Process(), SIZE)
@@ -261,5 +261,5 @@ def test_every_row_is_used_equally_often():
 
 
 def test_a_folder_without_buckets_is_told(tmp_path, start):
-    with pytest.raises(BadInput, match=r"no bucket_\*\.npz"):
+    with pytest.raises(BadInput, match=r"no whole bucket_\*\.npz"):
         run(tmp_path, start, tmp_path / "t")

@@ -219,7 +219,8 @@ def test_presets_can_be_planned(project, preset):
         ),
         (
             "generations: {count: 1}\nselfplay: {existing: [rules]}",
-            "rules: no game file (*.trmph, *.txt, *.trmph.gz) in this folder; name another",
+            "rules: no game file (*.trmph, *.trmph.gz, *.trmph.zst, *.txt, *.txt.gz, *.txt.zst) in"
+            " this folder; name another",
         ),
     ],
 )

@@ -14,7 +14,7 @@ import numpy as np
 from numba import njit
 
 from hexlib import files, npz
-from hexlib.errors import BadInput
+from hexlib.errors import Damaged
 
 KIND = "positions"
 # By column: dtype, of one value a row; own and opponent have the bytes of a packed board a row.
@@ -93,7 +93,7 @@ def from_arrays(path: Path | str, arrays: dict[str, np.ndarray], board_size: Any
     except (KeyError, TypeError):
         fitting = False
     if not fitting:
-        raise BadInput(f"{path}: its arrays are not those of positions; {npz.REMEDY}")
+        raise Damaged(path, "its arrays are not those of positions", npz.REMEDY)
     return Positions(board_size, **arrays)
 
 

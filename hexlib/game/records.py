@@ -1,7 +1,9 @@
 """Games as arrays, and the search statistics that travel with them."""
 
 import json
-from collections.abc import Iterator
+import re
+import zlib
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,11 +11,14 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from hexlib import files, npz
-from hexlib.errors import BadInput
+from hexlib import files, lines, npz
+from hexlib.errors import Damaged
 from hexlib.game import board, trmph
 
 SHOWN = 200  # characters of a broken line that are shown
+_HEADER = b"# {"  # how the first line of a `.trmph` by `write_games` starts
+_NO_CRC = "00000000"
+_CRC = re.compile(rb'"crc32": "([0-9a-f]{8})"')
 
 
 @dataclass(frozen=True)
@@ -60,40 +65,87 @@ class Block:
 
 
 def read_games(path: Path | str, board_size: int) -> Iterator[Block]:
-    """Read the records of a `.trmph` file, plain or gzip, block by block.
+    """Read the records of a `.trmph` file, plain, gzip or zstd, block by block.
 
     Takes every variant that `trmph` names. A record that cannot be read, or is of another board
     size, is a problem of its block and no error. Memory does not grow with the file. Raises
-    `BadInput` if there is no such file or it breaks off inside gzip.
+    as `lines.blocks`.
     """
     line = 1
     for data in trmph.blocks(path):
-        most = int(np.count_nonzero(data[:-3] == ord("\n")))
-        moves = np.empty(len(data) // 2, np.int16)
-        ends = np.zeros(most + 1, np.int64)
-        winners, swapped = np.empty(most, np.int8), np.empty(most, np.bool_)
-        problems, at = np.empty(most, np.uint8), np.empty(most, np.int32)
-        lines, spans = np.empty(most, np.int64), np.empty((most, 2), np.int64)
-        r, g, m, line = trmph.parse(
-            data, board_size, line, moves, ends[1:], winners, swapped, problems, at, lines, spans
-        )
-        games = Games(board_size, moves[:m], ends[: g + 1], winners[:g])
-        yield Block(games, swapped[:g], problems[:r], at[:r], lines[:r], spans[:r], data)
+        block, line = parse(data, board_size, line)
+        yield block
 
 
-def write_games(path: Path | str, games: Games, meta: dict[str, Any]) -> None:
+def parse(data: np.ndarray, board_size: int, line: int) -> tuple[Block, int]:
+    """The records of some lines, `data` as of `trmph.padded`, and the number of the line after.
+
+    `line` is the number of the first line, from 1.
+    """
+    most = int(np.count_nonzero(data[:-3] == ord("\n")))
+    moves = np.empty(len(data) // 2, np.int16)
+    ends = np.zeros(most + 1, np.int64)
+    winners, swapped = np.empty(most, np.int8), np.empty(most, np.bool_)
+    problems, at = np.empty(most, np.uint8), np.empty(most, np.int32)
+    numbers, spans = np.empty(most, np.int64), np.empty((most, 2), np.int64)
+    r, g, m, line = trmph.parse(
+        data, board_size, line, moves, ends[1:], winners, swapped, problems, at, numbers, spans
+    )
+    games = Games(board_size, moves[:m], ends[: g + 1], winners[:g])
+    return Block(games, swapped[:g], problems[:r], at[:r], numbers[:r], spans[:r], data), line
+
+
+def write_games(path: Path | str, parts: Iterable[Games], meta: dict[str, Any]) -> None:
     """Write a `.trmph`: a comment with `meta` as one line of JSON, then a record a line.
 
-    `meta` must name the `kind` of the product; the schema version is added.
+    `meta` must name the `kind` of the product. Added are the schema version and `crc32`, the
+    CRC-32 of the whole text where `crc32` itself is 00000000, by which `verify` knows it again.
     """
+    document = {"schema": files.SCHEMA, **meta, "crc32": _NO_CRC}
+    head = _HEADER + json.dumps(document, sort_keys=True).encode()[1:] + b"\n"
     with files.atomic(path) as handle:
-        handle.write(header(meta))
-        handle.write(records_of(games))
+        handle.write(head)
+        crc = zlib.crc32(head)
+        for games in parts:
+            text = records_of(games)
+            handle.write(text)
+            crc = npz.checksum(text, crc)
+        handle.seek(0)
+        handle.write(_CRC.sub(b'"crc32": "%08x"' % crc, head))
 
 
-def header(meta: dict[str, Any]) -> bytes:
-    """The first line of a `.trmph` that `hexlib` writes."""
-    return b"# " + json.dumps({"schema": files.SCHEMA, **meta}, sort_keys=True).encode() + b"\n"
+def verify(path: Path | str) -> None:
+    """Raise `Damaged` if a file of games is empty, cannot be read, or is not as it was written.
+
+    The last can be told of what `write_games` wrote: its first line has the checksum of all up to
+    the next such line, for files may have been joined. Text of other programs has none.
+    """
+    crc, wanted, some = 0, None, False
+    for block in lines.blocks(path):
+        some, done = True, 0
+        for found in re.finditer(rb"\n# \{[^\n]*", b"\n" + block):
+            head, promised = found[0][1:], _CRC.search(found[0])
+            if promised:
+                crc = zlib.crc32(memoryview(block)[done : found.start()], crc)
+                _compare(path, crc, wanted)
+                wanted, done = int(promised[1], 16), found.start() + len(head)
+                crc = zlib.crc32(head.replace(promised[1], _NO_CRC.encode()))
+            elif b'"schema"' in head:
+                raise Damaged(path, "its first line has lost its checksum", npz.REMEDY)
+        crc = zlib.crc32(memoryview(block)[done:], crc)
+    _compare(path, crc, wanted)
+    if not some:
+        raise Damaged(path, "is empty", "make it again, or take it away")
+
+
+def _compare(path: Path | str, crc: int, wanted: int | None) -> None:
+    if wanted not in (None, crc):
+        raise Damaged(
+            path,
+            f"not as it was written: its checksum is {crc:08x}, but its first line says"
+            f" {wanted:08x}",
+            f"{npz.REMEDY} (if you changed it on purpose, delete that line)",
+        )
 
 
 def records_of(games: Games) -> np.ndarray:
@@ -103,13 +155,13 @@ def records_of(games: Games) -> np.ndarray:
 
 def read_meta(path: Path | str) -> dict[str, Any] | None:
     """The `meta` that `write_games` put into a `.trmph`; None where there is none."""
-    for data in trmph.blocks(path):
-        first = data[: 1 << 16].tobytes().split(b"\n", 1)[0]
+    for block in lines.blocks(path):
+        first = block.split(b"\n", 1)[0]
         try:
             meta = json.loads(first.removeprefix(b"# "))
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
-        return meta if first.startswith(b"# ") and isinstance(meta, dict) else None
+        return meta if first.startswith(_HEADER) and isinstance(meta, dict) else None
     return None
 
 
@@ -197,7 +249,7 @@ def write_search(path: Path | str, search: SearchStatistics, meta: dict[str, Any
 def read_search(path: Path | str) -> tuple[SearchStatistics, dict[str, Any]]:
     """Map a `.search.npz`, with its checksums verified: its statistics, read-only, and its meta.
 
-    Raises `BadInput` if it is missing, damaged, or its arrays do not fit each other.
+    Raises `BadInput` if it is missing, `Damaged` if it is not whole or its arrays do not fit.
     """
     arrays, meta = npz.open_npz(path, "search")
     dtypes = {name: array.dtype for name, array in arrays.items()}
@@ -209,7 +261,7 @@ def read_search(path: Path | str) -> tuple[SearchStatistics, dict[str, Any]]:
         and len(arrays["policy_cell"]) == len(arrays["policy_probability"]) == entries
     )
     if not fitting:
-        raise BadInput(f"{path}: its arrays do not fit each other; {npz.REMEDY}")
+        raise Damaged(path, "its arrays do not fit each other", npz.REMEDY)
     return SearchStatistics(**arrays), meta
 
 
@@ -251,10 +303,3 @@ def misfit(games: Games, search: SearchStatistics) -> int:
         search.policy_cell,
         search.policy_probability.view(np.uint16),
     )
-
-
-def search_path(path: Path | str) -> Path:
-    """Where the search statistics of a `.trmph` lie."""
-    path = Path(path)
-    name = path.name.removesuffix(".gz")
-    return path.with_name(name.removesuffix(Path(name).suffix) + ".search.npz")

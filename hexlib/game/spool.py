@@ -8,14 +8,8 @@ from typing import Any
 import numpy as np
 
 from hexlib import files, npz
-from hexlib.game.records import (
-    SEARCH_DTYPES,
-    Games,
-    SearchStatistics,
-    header,
-    records_of,
-    search_path,
-)
+from hexlib.game.records import SEARCH_DTYPES, Games, SearchStatistics, write_games
+from hexlib.sources import search_path
 
 _GAMES, _VALUES = 4096, 1 << 20  # written at a time
 
@@ -117,10 +111,10 @@ class Cutter:
     def write(self, path: Path, first: int, last: int, meta: dict[str, Any]) -> None:
         """Write games `first` to `last` (excluded) as `path` and the `.search.npz` beside it."""
         meta = {"board_size": self._board_size, **meta}
-        with files.atomic(path) as handle:
-            handle.write(header({"kind": "games", **meta}))
-            for start in range(first, last, _GAMES):
-                handle.write(records_of(self._games(start, min(start + _GAMES, last))))
+        parts = (
+            self._games(start, min(start + _GAMES, last)) for start in range(first, last, _GAMES)
+        )
+        write_games(path, parts, {"kind": "games", **meta})
         self._write_search(search_path(path), first, last, meta)
 
     def _games(self, first: int, last: int) -> Games:

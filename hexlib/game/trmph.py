@@ -10,22 +10,16 @@ red from then on. Such a record is resolved by looking at the board through its 
 the colours exchanged, so that blue has made the first move and red goes on.
 """
 
-import gzip
 import re
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 from numba import njit
 
-from hexlib.errors import BadInput
+from hexlib import lines
 from hexlib.game.board import BLUE, RED
 from hexlib.game.notation import cell_name
-
-BLOCK = 1 << 22  # bytes of text parsed at a time
-LONGEST = 1 << 16  # bytes of a line that are looked at where it does not fit into a block
 
 # What is wrong with a line, in the order in which it is found.
 WHOLE, NO_RECORD, OTHER_SIZE, UNREADABLE, OFF_BOARD, NO_MOVES, NO_WINNER, BAD_WINNER, TRAILING = (
@@ -184,45 +178,21 @@ def parse(text, n, line, moves, ends, winners, swapped, problems, at, lines, spa
     return records, games, m, line
 
 
+def padded(text: bytes) -> np.ndarray:
+    """Whole lines as `parse` takes them: uint8 with newlines at the end."""
+    return np.frombuffer(text + b"\n\n\n\n"[text.endswith(b"\n") :], np.uint8)
+
+
 def blocks(path: Path | str) -> Iterator[np.ndarray]:
-    """The text of a file, gzip or plain, in blocks of whole lines: uint8 with three bytes more.
-
-    Of a line longer than a block only the first part is kept. Raises `BadInput` if the file
-    cannot be read.
-    """
-    rest = b""
-    try:
-        with Path(path).open("rb") as file:
-            handle = _unzipped(file)
-            while block := handle.read(BLOCK):
-                rest += block
-                cut = rest.rfind(b"\n") + 1
-                if cut:
-                    yield np.frombuffer(rest[:cut] + b"\n\n\n", np.uint8)
-                    rest = rest[cut:]
-                elif len(rest) > BLOCK:
-                    rest = rest[:LONGEST]
-            if rest:
-                yield np.frombuffer(rest + b"\n\n\n\n", np.uint8)
-    except FileNotFoundError:
-        raise BadInput(f"{path}: no such file") from None
-    except (OSError, EOFError, zlib.error) as error:
-        raise BadInput(
-            f"{path}: cannot be read to its end ({error}); replace it or take it away"
-        ) from None
-
-
-def _unzipped(file: IO[bytes]) -> IO[bytes] | gzip.GzipFile:
-    """What reads the text of an open file, gzip or plain, without a byte order mark."""
-    start = file.read(3)
-    file.seek(3 if start == b"\xef\xbb\xbf" else 0)
-    return gzip.GzipFile(fileobj=file) if start.startswith(b"\x1f\x8b") else file
+    """What `lines.blocks` reads, `padded`."""
+    for block in lines.blocks(path):
+        yield padded(block)
 
 
 def board_size_of(path: Path | str) -> int | None:
     """Board size that the first record in a file names; None if there is none."""
-    for block in blocks(path):
-        found = re.search(rb"^[^\s#]*#(\d{1,2}),", block.tobytes(), re.MULTILINE)
+    for block in lines.blocks(path):
+        found = re.search(rb"^[ \t\r]*[^\s#]*#(\d{1,2}),", block, re.MULTILINE)
         if found:
             return int(found[1])
     return None

@@ -1,5 +1,6 @@
 """From rows of buckets to the tensors of a training step."""
 
+from collections.abc import Container
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -9,8 +10,8 @@ import torch
 from numba import njit
 from torch import Tensor
 
-from hexlib import files
-from hexlib.errors import BadInput
+from hexlib import files, npz
+from hexlib.errors import BadInput, Damaged
 from hexlib.game.positions import Positions, open_positions
 from hexlib.nn.device import Device
 from hexlib.nn.model import ring
@@ -54,20 +55,28 @@ def open_bucket(path: Path, validation_fraction: float) -> Bucket:
     )
 
 
-def open_source(folder: Path, validation_fraction: float) -> list[Bucket]:
-    """The buckets of a folder, in the order of their names; BadInput if there is none.
+def open_source(
+    folder: Path, validation_fraction: float, aside: Container[Path] = ()
+) -> list[Bucket]:
+    """The buckets of a folder but for those set aside, by name; BadInput if there is none.
 
     They are those that its summary.json lists, since others may be left from an earlier shuffle
     into more of them; without a summary, all.
     """
     summary = folder / "summary.json"
-    if summary.exists():
-        paths = [folder / bucket["name"] for bucket in files.read_json(summary)["buckets"]]
-    else:
-        paths = sorted(folder.glob("bucket_*.npz"))
+    paths = _listed(summary) if summary.exists() else sorted(folder.glob("bucket_*.npz"))
+    paths = [path for path in paths if path not in aside]
     if not paths:
-        raise BadInput(f"{folder}: no bucket_*.npz in it; `hexlib shuffle` makes them")
+        raise BadInput(f"{folder}: no whole bucket_*.npz in it; `hexlib shuffle` makes them")
     return [open_bucket(path, validation_fraction) for path in paths]
+
+
+def _listed(summary: Path) -> list[Path]:
+    """The buckets that a summary.json of a shuffle lists."""
+    try:
+        return [summary.parent / bucket["name"] for bucket in files.read_json(summary)["buckets"]]
+    except (KeyError, TypeError):
+        raise Damaged(summary, "not the summary of a shuffle", npz.REMEDY) from None
 
 
 # float32 value of each float16 bit pattern: numba does not compute with float16.

@@ -9,11 +9,12 @@ from typing import Any
 
 import torch
 
-from hexlib.errors import BadInput
+from hexlib.errors import BadInput, Damaged
 from hexlib.files import SCHEMA, atomic
 from hexlib.nn.model import HexNet
 from hexlib.settings import Net
 
+REMEDY = "name another, or remove it and run the same command again to make it anew"
 KINDS = ("checkpoint", "training state", "training progress")  # what `save` is used for
 
 
@@ -38,30 +39,44 @@ def save(path: Path | str, kind: str, content: dict[str, Any]) -> None:
 
 
 def load(path: Path | str, *kinds: str) -> dict[str, Any]:
-    """Read what `save` wrote, with `weights_only=True`; `BadInput` if it is none of the kinds."""
+    """Read what `save` wrote, with `weights_only=True`.
+
+    Raises `BadInput` if there is no such file, `Damaged` if it is not whole or none of the kinds.
+    """
     kind = kinds[0]
     try:
+        _check_archive(path)
         content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise BadInput(f"{path}: no such {kind}") from None
-    except (
-        OSError,
-        RuntimeError,
-        ValueError,
-        KeyError,
-        EOFError,
-        pickle.UnpicklingError,
-        zipfile.BadZipFile,
-    ) as error:
+    except Exception as error:  # what torch raises on bytes that are none of its own is not listed
         reason = "it holds more than tensors and plain values"
         if not isinstance(error, pickle.UnpicklingError):
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:120]
-        raise BadInput(f"{path}: not a {kind} of hexlib ({reason}); name another") from None
+        raise Damaged(path, f"not a {kind} of hexlib ({reason})", REMEDY) from None
     if not isinstance(content, dict) or content.get("kind") not in kinds:
-        raise BadInput(f"{path}: not a {kind} of hexlib; `hexlib init` or `hexlib train` makes one")
-    if content["schema"] != SCHEMA:
-        raise BadInput(f"{path}: schema {content['schema']}, this version reads {SCHEMA}")
+        raise Damaged(path, f"not a {kind} of hexlib", REMEDY)
+    if content.get("schema") != SCHEMA:
+        found = f"schema {content.get('schema')}, this version reads {SCHEMA}"
+        raise Damaged(path, found, REMEDY)
     return content
+
+
+def _check_archive(path: Path | str) -> None:
+    """Raise `ValueError` unless a file is an archive as `save` writes it, every byte of it whole.
+
+    torch verifies no checksum, and unpacks a compressed member of any size.
+    """
+    with zipfile.ZipFile(path) as archive:
+        members = archive.infolist()
+        if any(member.compress_type != zipfile.ZIP_STORED for member in members):
+            raise ValueError("a member is compressed")
+        if sum(member.file_size for member in members) > Path(path).stat().st_size:
+            raise ValueError("members overlap")
+        for member in members:
+            with archive.open(member) as data:
+                while data.read(1 << 20):
+                    pass  # reading to the end compares the checksum
 
 
 def save_checkpoint(path: Path | str, checkpoint: Checkpoint) -> None:
@@ -81,9 +96,20 @@ def save_checkpoint(path: Path | str, checkpoint: Checkpoint) -> None:
 def load_checkpoint(path: Path | str) -> Checkpoint:
     """Read a checkpoint; the network is in evaluation mode, on the CPU."""
     content = load(path, "checkpoint")
-    network = HexNet(Net.model_validate(content["net"]))
     try:
-        network.load_state_dict(content["weights"])
-    except RuntimeError:
-        raise BadInput(f"{path}: its weights do not fit the network that it describes") from None
-    return Checkpoint(network.eval(), content["board_sizes"], content["lineage"])
+        settings = Net.model_validate(content["net"])
+        board_sizes = [int(size) for size in content["board_sizes"]]
+        lineage = dict(content["lineage"])
+        with torch.device("meta"):  # without memory, which wrong settings may ask too much of
+            wanted = HexNet(settings).state_dict()
+        found = content["weights"]
+        fitting = {k: (v.dtype, v.shape) for k, v in found.items()} == {
+            k: (v.dtype, v.shape) for k, v in wanted.items()
+        }
+    except (KeyError, TypeError, ValueError, AttributeError):
+        fitting = False
+    if not fitting or not board_sizes:
+        raise Damaged(path, "its weights do not fit the network that it describes", REMEDY)
+    network = HexNet(settings)
+    network.load_state_dict(found)
+    return Checkpoint(network.eval(), board_sizes, lineage)

@@ -15,24 +15,23 @@ from typing import IO, Any
 
 import numpy as np
 
-from hexlib import files, sources
-from hexlib.errors import BadInput
+from hexlib import files, logs, sources
+from hexlib.errors import BadInput, Damaged
 from hexlib.game import board, trmph
+from hexlib.game.matched import OTHER_SIZE_REMEDY, read_matched, select_fitting
 from hexlib.game.notation import COLOUR_NAME
 from hexlib.game.records import (
     Block,
-    Games,
     SearchStatistics,
     game_hashes,
-    misfit,
-    read_games,
     read_search,
     replay,
-    search_path,
+    verify,
 )
 from hexlib.game.seen import DUPLICATE, KEPT, TWO_WINNERS, WRONG_WINNER, Seen
 from hexlib.game.spool import Spool
-from hexlib.settings import Clean
+from hexlib.settings import Clean, OnCorrupt
+from hexlib.sources import search_path
 
 MOST_CHUNKS = 9999  # their numbers have four digits
 ILLEGAL = {
@@ -41,8 +40,7 @@ ILLEGAL = {
     board.AFTER_END: "move after the end of the game",
     board.UNFINISHED: "game not finished",
 }
-REMEDY = "make both again, or take the .search.npz away to use the games alone"
-OTHER_SIZE_REMEDY = "set the board size to that of the games"
+FOREIGN_REMEDY = "take it away, or set on_corrupt: skip"
 WINNER = {WRONG_WINNER: "wrong winner", TWO_WINNERS: "two winners for the same moves"}
 
 
@@ -61,13 +59,22 @@ class Counts:
 class Tally:
     """What became of all the records so far."""
 
+    on_corrupt: OnCorrupt
     files: list[Counts] = field(default_factory=list)
     reasons: Counter[str] = field(default_factory=Counter)
     examples: dict[str, str] = field(default_factory=dict)  # by reason: the first record's place
+    set_aside: list[dict[str, str]] = field(default_factory=list)  # name and reason of each file
 
     def total(self, what: str) -> int:
         """Sum over the files of one of their counts."""
         return sum(getattr(counts, what) for counts in self.files)
+
+    def damaged(self, name: str, error: Damaged) -> None:
+        """Count a file that is not whole, or raise the error where that is to stop the stage."""
+        if self.on_corrupt == "stop":
+            raise error
+        logs.log.warning(f"clean: set aside: {error}")
+        self.set_aside.append({"name": name, "reason": error.problem})
 
 
 def run(
@@ -76,6 +83,7 @@ def run(
     board_size: int,
     settings: Clean,
     chunks: int | None = None,
+    on_corrupt: OnCorrupt = "stop",
 ) -> dict[str, Any]:
     """Clean the games of `inputs` (files, or folders of any depth) into `output_dir`.
 
@@ -84,7 +92,9 @@ def run(
     `summary.json`, which it returns. Each chunk has a run of consecutive games, in the order of
     the inputs. The inputs are only ever read.
 
-    Raises `BadInput` if an input is missing, cannot be read, or has no valid game.
+    Raises `BadInput` if an input is missing or has no valid game, `Damaged` if a file is not whole.
+    With `on_corrupt` "skip" such a file is left out and listed in the summary under `set_aside`;
+    of search statistics that are damaged or do not fit, the games are used alone.
     """
     folder = Path(output_dir)
     groups = _files_of(inputs, folder)
@@ -93,7 +103,7 @@ def run(
     beside = [search_path(path) for path in paths if search_path(path).exists()]
     unchanged = files.Unchanged([*paths, *beside])
     seen = Seen(settings.merge_symmetric)
-    whole = Tally()
+    whole = Tally(on_corrupt)
     folder.mkdir(parents=True, exist_ok=True)
     with (
         Spool(folder, board_size, bool(beside)) as spool,
@@ -101,14 +111,13 @@ def run(
     ):
         rejected.write(b"file\tline\treason\ttext\n")
         for given, group in zip(inputs, groups, strict=True):
-            tally = Tally()
+            tally = Tally(on_corrupt)
             for path in group:
-                counts = Counts(names[path])
-                _clean_file(path, counts, board_size, seen, spool, tally, rejected)
-                tally.files.append(counts)
+                _clean_file(path, names[path], board_size, seen, spool, tally, rejected)
             _check_group(given, group, tally, board_size)
             whole.files += tally.files
             whole.reasons += tally.reasons
+            whole.set_aside += tally.set_aside
             whole.examples = tally.examples | whole.examples
         if not spool.games:
             raise BadInput(_nothing_valid(" ".join(map(str, inputs)), whole, board_size))
@@ -133,6 +142,7 @@ def run(
         "length_histogram": {str(n): int(c) for n, c in enumerate(np.bincount(lengths)) if c},
         "blue_wins": int(np.count_nonzero(winners == board.BLUE)),
         "files": [asdict(counts) for counts in whole.files],
+        "set_aside": whole.set_aside,
         "chunks": written,
         "inputs": sha256,
     }
@@ -171,7 +181,7 @@ def _beside(name: str) -> str:
 
 def _clean_file(
     path: Path,
-    counts: Counts,
+    name: str,
     board_size: int,
     seen: Seen,
     spool: Spool,
@@ -179,27 +189,22 @@ def _clean_file(
     rejected: IO[bytes],
 ) -> None:
     """Give each record of a file its verdict; spool what is kept, list what is rejected."""
-    search = read_search(search_path(path))[0] if search_path(path).exists() else None
-    search = search if search and len(search.root_value) else None
-    move = entry = 0
-    for block in read_games(path, board_size):
+    try:
+        verify(path)
+    except Damaged as error:
+        return tally.damaged(name, error)
+    search = _statistics(path, name, board_size, tally)
+    counts = Counts(name)
+    foreign = True
+    for block, part in read_matched(path, board_size, search):
         games = block.games
         status, ply, winners = replay(games)
         hashes = game_hashes(games, seen.merge_symmetric)
         verdict = seen.admit(hashes, status == board.LEGAL, winners == games.winners)
         kept = verdict == KEPT
-        part = None
-        if search:
-            _check_whole(path, block)
-            part, entry = _slice(search, move, len(games.moves), entry)
-            move += len(games.moves)
-            if len(part.policy_count) < len(games.moves):
-                break
-        chosen, found = _select(games, part, kept)
-        if found and (wrong := misfit(chosen, found)) >= 0:
-            line = block.lines[np.flatnonzero(kept)[wrong]]
-            raise BadInput(f"{search_path(path)}: does not fit the game at {path}:{line}; {REMEDY}")
+        chosen, found = select_fitting(path, block, part, kept)
         spool.append(chosen, found)
+        foreign &= bool((block.problems == trmph.NO_RECORD).all())
         counts.records += len(block)
         counts.kept += len(chosen)
         counts.duplicates += int(np.count_nonzero(verdict == DUPLICATE))
@@ -210,62 +215,37 @@ def _clean_file(
             if reason not in tally.examples:
                 tally.examples[reason] = f"{reason}{detail}, first at {path}:{line}"
             text = block.text(record)
-            rejected.write(f"{counts.name}\t{line}\t{reason}{detail}\t{text}\n".encode())
-    if search and move != len(search.root_value):
-        raise BadInput(
-            f"{search_path(path)}: holds {len(search.root_value)} moves, not those of {path.name};"
-            f" {REMEDY}"
-        )
+            rejected.write(f"{name}\t{line}\t{reason}{detail}\t{text}\n".encode())
     if counts.records != counts.kept + counts.duplicates + counts.rejected:
         raise RuntimeError(f"{path}: {counts} does not add up")
+    tally.files.append(counts)
+    if foreign and counts.records:
+        found_instead = f"none of its {counts.records} lines is a record"
+        tally.damaged(name, Damaged(path, found_instead, FOREIGN_REMEDY))
+    return None
 
 
-def _check_whole(path: Path, block: Block) -> None:
-    """Raise if a record cannot be counted against the moves of the search statistics."""
-    if not block.problems.any() and not block.swapped.any():
-        return
-    record = int(np.argmax(block.problems > 0))
-    what = block.reason(record) if block.problems[record] else "a swap"
-    remedy = f"so that {search_path(path).name} cannot be matched with its games; {REMEDY}"
-    if block.problems[record] == trmph.OTHER_SIZE:
-        remedy = OTHER_SIZE_REMEDY
-    raise BadInput(f"{path}:{block.lines[record]}: {what}; {remedy}")
+def _statistics(path: Path, name: str, board_size: int, tally: Tally) -> SearchStatistics | None:
+    """The search statistics beside a file of games; None if there are none, or they are set aside.
 
-
-def _slice(
-    search: SearchStatistics, move: int, moves: int, entry: int
-) -> tuple[SearchStatistics, int]:
-    """The statistics of `moves` moves from number `move`, and where their entries end."""
-    counts = search.policy_count[move : move + moves]
-    end = entry + int(counts.sum(dtype=np.int64))
-    return SearchStatistics(
-        search.root_value[move : move + moves],
-        counts,
-        search.policy_cell[entry:end],
-        search.policy_probability[entry:end],
-    ), end
-
-
-def _select(
-    games: Games, search: SearchStatistics | None, kept: np.ndarray
-) -> tuple[Games, SearchStatistics | None]:
-    """The games of the mask `kept` bool [G], with the statistics of their moves."""
-    if kept.all():
-        return games, search
-    lengths = np.diff(games.offsets)
-    of_move = np.repeat(kept, lengths)
-    offsets = np.zeros(np.count_nonzero(kept) + 1, np.int64)
-    np.cumsum(lengths[kept], out=offsets[1:])
-    chosen = Games(games.board_size, games.moves[of_move], offsets, games.winners[kept])
-    if search is None:
-        return chosen, None
-    of_entry = np.repeat(of_move, search.policy_count)
-    return chosen, SearchStatistics(
-        search.root_value[of_move],
-        search.policy_count[of_move],
-        search.policy_cell[of_entry],
-        search.policy_probability[of_entry],
-    )
+    Where damage does not stop the stage they are first held against all games, since a part of
+    what has been kept cannot be taken back.
+    """
+    beside = search_path(path)
+    if not beside.exists():
+        return None
+    try:
+        search, _ = read_search(beside)
+        if not len(search.root_value):
+            return None
+        if tally.on_corrupt == "skip":
+            for block, part in read_matched(path, board_size, search):
+                legal = replay(block.games)[0] == board.LEGAL
+                select_fitting(path, block, part, legal)
+        return search
+    except Damaged as error:
+        tally.damaged(_beside(name), error)
+        return None
 
 
 def _rejections(
@@ -297,16 +277,23 @@ def _rejections(
 
 
 def _check_group(given: Path | str, group: Sequence[Path], tally: Tally, board_size: int) -> None:
-    """Raise if an input has no valid game, unless it says itself that it is an empty shard."""
+    """Raise if an input has no valid game, unless it says itself that it is an empty shard.
+
+    Where files of it have been set aside, what is left of it need not have one.
+    """
     valid = tally.total("kept") + tally.total("duplicates")
     empty = not tally.total("records") and any(path.stat().st_size for path in group)
-    if group and not valid and not empty:
+    if group and not valid and not empty and not tally.set_aside:
         raise BadInput(_nothing_valid(given, tally, board_size))
 
 
 def _nothing_valid(given: Path | str, tally: Tally, board_size: int) -> str:
     """What was found in place of games."""
     records = tally.total("records")
+    if tally.set_aside and not records:
+        name, reason = tally.set_aside[0].values()
+        count = len(tally.set_aside)
+        return f"{given}: {count} files, all damaged; the first, {name}: {reason}; replace them"
     found = f"{given}: no valid {board_size}×{board_size} game; found {len(tally.files)} files with"
     if not records:
         return f"{found} no record at all; name a file or folder of games"

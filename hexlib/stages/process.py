@@ -1,6 +1,6 @@
 """Process: the positions of a chunk of games, as the network is to see them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +8,8 @@ import numpy as np
 from numba import njit
 
 from hexlib import files, npz
-from hexlib.errors import BadInput
+from hexlib.damage import named, without_damaged
+from hexlib.errors import BadInput, Damaged
 from hexlib.game import board, positions
 from hexlib.game.notation import COLOUR_NAME
 from hexlib.game.records import (
@@ -19,16 +20,22 @@ from hexlib.game.records import (
     read_games,
     read_search,
     replay,
-    search_path,
+    verify,
 )
-from hexlib.settings import Process
+from hexlib.settings import OnCorrupt, Process
+from hexlib.sources import search_path
 
+REMEDY = "make both again, or take it away to learn the played moves"
 ROWS = 1 << 16  # positions made at a time, about
 _ONE, _NAN = 0x3C00, 0x7E00  # bits of float16; numba has no arithmetic on it
 
 
 def run(
-    chunk: Path | str, output: Path | str, settings: Process, board_size: int
+    chunk: Path | str,
+    output: Path | str,
+    settings: Process,
+    board_size: int,
+    on_corrupt: OnCorrupt = "stop",
 ) -> dict[str, Any]:
     """Turn the games of `chunk` (a `.trmph`) into the positions that `settings` wants.
 
@@ -37,23 +44,36 @@ def run(
     it is the played move. The chunk is read twice, first to check and count it, so that memory is
     bounded by a block of it. Returns {"rows", "games"}.
 
-    Raises `BadInput` if a record is not a finished legal game of this board size, or the search
-    statistics do not fit the games.
+    Raises `BadInput` if a record is not a finished legal game of this board size, and `Damaged` if
+    a file is not whole or the search statistics do not fit the games. With `on_corrupt` "skip",
+    games whose statistics are damaged are used alone, and of a damaged chunk no position is made.
     """
-    chunk, mode = Path(chunk), settings.positions
-    sources = [chunk, search_path(chunk)] if search_path(chunk).exists() else [chunk]
-    unchanged = files.Unchanged(source for source in sources if source.exists())
-    search = _search_of(chunk)
+    chunk, output, mode = Path(chunk), Path(output), settings.positions
+    return without_damaged(lambda aside: _run(chunk, output, mode, board_size, aside), on_corrupt)
+
+
+def _run(
+    chunk: Path, output: Path, mode: str, board_size: int, aside: Mapping[Path, str]
+) -> dict[str, Any]:
+    """One attempt, without the files in `aside`."""
+    search = None
+    if chunk not in aside:
+        verify(chunk)
+        search = None if search_path(chunk) in aside else _search_of(chunk)
+
+    def parts(check: bool) -> Iterator[tuple[Games, SearchStatistics | None]]:
+        return iter(()) if chunk in aside else _parts(chunk, board_size, search, check)
+
     games = moves = rows = entries = 0
-    for part, found in _parts(chunk, board_size, search, check=True):
+    for part, found in parts(check=True):
         games, moves = games + len(part), moves + len(part.moves)
         rows += _row_count(part, mode)
         entries += _entry_count(part, found, mode)
     if search and moves != len(search.root_value):
-        raise BadInput(
-            f"{search_path(chunk)}: holds {len(search.root_value)} moves, where {chunk.name} has"
-            f" {moves}; make both again, or take it away to learn the played moves"
-        )
+        held = f"holds {len(search.root_value)} moves, where {chunk.name} has {moves}"
+        raise Damaged(search_path(chunk), held, REMEDY)
+    sources = [chunk, search_path(chunk)] if search_path(chunk).exists() else [chunk]
+    unchanged = files.Unchanged(source for source in sources if source.exists())
     meta = {
         "kind": positions.KIND,
         "board_size": board_size,
@@ -61,11 +81,12 @@ def run(
         "games": games,
         "positions": mode,
         "inputs": files.sha256_of(sources),
+        **named(aside),
     }
     with files.atomic(output) as handle:
         shapes = positions.layout(board_size, rows, entries)
         writer = npz.Writer(handle, shapes, meta)
-        for part, found in _parts(chunk, board_size, search, check=False):
+        for part, found in parts(check=False):
             for name, array in expand(part, found, mode).items():
                 writer.append(name, array)
         unchanged.check()
@@ -115,10 +136,8 @@ def _parts(
                 )
                 move, entry = move + len(part.moves), stop
                 if check and len(counts) == len(part.moves) and (wrong := misfit(part, found)) >= 0:
-                    raise BadInput(
-                        f"{search_path(chunk)}: does not fit the game at {chunk}:"
-                        f"{block.lines[start + wrong]}; make both again, or take it away"
-                    )
+                    place = f"{chunk}:{block.lines[start + wrong]}"
+                    raise Damaged(search_path(chunk), f"does not fit the game at {place}", REMEDY)
             yield part, found
             start = end
 

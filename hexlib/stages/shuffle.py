@@ -16,7 +16,7 @@ import numpy as np
 from numba import njit
 
 from hexlib import files, npz
-from hexlib.errors import BadInput
+from hexlib.errors import BadInput, Damaged
 from hexlib.game.positions import (
     BOARDS,
     ENTRIES,
@@ -242,7 +242,7 @@ class _Source:
         except (KeyError, TypeError, IndexError):
             fitting = False
         if not fitting:
-            raise BadInput(f"{path}: its arrays are not those of {kind}; {npz.REMEDY}")
+            raise Damaged(path, f"its arrays are not those of {kind}", npz.REMEDY)
         self._rows: tuple[int, int | None] = (0, None)
         self._entries: tuple[int, int | None] = (0, None)
         self._checksum, self._wanted = 0, None
@@ -285,5 +285,5 @@ class _Source:
         if self._wanted not in (None, self._checksum):
             raise self._damaged()
 
-    def _damaged(self) -> BadInput:
-        return BadInput(f"{self.path}: damaged: the checksum of its bucket differs; {npz.REMEDY}")
+    def _damaged(self) -> Damaged:
+        return Damaged(self.path, "damaged: the checksum of its bucket differs", npz.REMEDY)

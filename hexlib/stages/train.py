@@ -5,18 +5,20 @@ import io
 import json
 import math
 import time
+from collections.abc import Container
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from hexlib import files, logs, provenance, signals
+from hexlib.damage import Aside, named, without_damaged
 from hexlib.errors import BadInput
 from hexlib.nn.batches import Batch, Bucket, make_batch, open_source
 from hexlib.nn.checkpoint import Checkpoint, load, load_checkpoint, save, save_checkpoint
 from hexlib.nn.device import Device, choose
 from hexlib.nn.learning import Schedule, Sums, Trainer
-from hexlib.settings import Inference, Train, Window
+from hexlib.settings import Inference, OnCorrupt, Train, Window
 
 LOG_POINTS = 10  # rows of metrics.csv a generation, at most
 SAVE_SECONDS = 30.0
@@ -55,16 +57,21 @@ def window_rows(window: Window, made: int) -> int:
 
 
 def open_window(
-    sources: list[Path], validation_fraction: float, window: Window, made: int
+    sources: list[Path],
+    validation_fraction: float,
+    window: Window,
+    made: int,
+    aside: Container[Path] = (),
 ) -> list[Bucket]:
     """The newest whole buckets, newest first, that together have the rows of the window.
 
     `sources` are folders of buckets, oldest first; `made` is the number of rows made in the run.
+    Buckets in `aside` are passed over.
     """
     wanted, rows = window_rows(window, made), 0
     chosen: list[Bucket] = []
     for source in reversed(sources):
-        for bucket in open_source(source, validation_fraction):
+        for bucket in open_source(source, validation_fraction, aside):
             if rows >= wanted:
                 return chosen
             chosen.append(bucket)
@@ -147,6 +154,7 @@ def run(
     seed: int,
     progress_dir: Path,
     keep_progress: bool = False,
+    on_corrupt: OnCorrupt = "stop",
 ) -> None:
     """Train on the window over `sources` (folders of buckets, oldest first, the last one new).
 
@@ -154,15 +162,24 @@ def run(
     after), metrics.csv and lineage.json into `output_dir`. `state` is the state.pt of the
     generation before, which the optimiser goes on from. An interrupted training goes on from
     `progress_dir`, which is emptied at the end unless `keep_progress`. Raises BadInput for sources
-    or checkpoints that do not fit, Interrupted after a signal.
+    or checkpoints that do not fit, Damaged for those that are not whole, Interrupted after a
+    signal. With `on_corrupt` "skip" a damaged bucket is passed over, and lineage.json lists it
+    under `set_aside`.
     """
     start = load_checkpoint(checkpoint)
     device = choose(inference)
-    new = open_source(sources[-1], settings.validation_fraction)
+    made_before = int(start.lineage.get("rows_made", 0))
+
+    def opened(aside: Aside) -> tuple[Aside, list[Bucket], list[Bucket]]:
+        new = open_source(sources[-1], settings.validation_fraction, aside)
+        made = made_before + sum(len(bucket.training) for bucket in new)
+        window_buckets = open_window(sources, settings.validation_fraction, window, made, aside)
+        return aside, new, window_buckets
+
+    aside, new, window_buckets = without_damaged(opened, on_corrupt)
     new_rows = sum(len(bucket.training) for bucket in new)
     board_size = new[0].positions.board_size
-    made = int(start.lineage.get("rows_made", 0)) + new_rows
-    window_buckets = open_window(sources, settings.validation_fraction, window, made)
+    made = made_before + new_rows
     unchanged = files.Unchanged([checkpoint, *(bucket.path for bucket in window_buckets)])
     sizes = np.array([len(bucket.training) for bucket in window_buckets])
     first_row = np.concatenate([[0], np.cumsum(sizes)])
@@ -265,6 +282,7 @@ def run(
         "rows_window": rows,
         "samples": steps * settings.batch_size,
         "sources": _drawn(window_buckets),
+        **named(aside),
         "settings": settings.model_dump(),
         "seed": seed,
         "device": device.name,

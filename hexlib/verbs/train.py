@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from hexlib import settings
-from hexlib.options import add_options, common_options, section_of
+from hexlib.options import add_options, common_options, on_corrupt_of, section_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     common_options(
         parser,
         *("checkpoint", "output_dir", "generation", "seed"),
-        *("progress_dir", "keep_progress"),
+        *("progress_dir", "keep_progress", "on_corrupt"),
     )
     add_options(parser, settings.Train, {"decay_generations"})
     add_options(parser, settings.Window, {"generations"}, "window_")
@@ -46,4 +46,5 @@ def run(arguments: argparse.Namespace) -> None:
         seed=arguments.seed,
         progress_dir=Path(arguments.progress_dir or output_dir / ".progress"),
         keep_progress=arguments.keep_progress,
+        on_corrupt=on_corrupt_of(arguments),
     )

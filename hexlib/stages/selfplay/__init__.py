@@ -234,7 +234,7 @@ def run(
     meta = {**identity, "first_game": first_game, "games": len(record)}
     meta |= {"code": provenance.code(), "versions": provenance.versions()}
     write_search(output.with_suffix(".search.npz"), statistics, {**meta, "kind": "search"})
-    write_games(output, record, meta)
+    write_games(output, [record], meta)
     journal.close()
     if keep_progress:
         return
