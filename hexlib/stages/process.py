@@ -56,6 +56,8 @@ def _run(
     chunk: Path, output: Path, mode: str, board_size: int, aside: Mapping[Path, str]
 ) -> dict[str, Any]:
     """One attempt, without the files in `aside`."""
+    sources = [chunk, search_path(chunk)] if search_path(chunk).exists() else [chunk]
+    unchanged = files.Unchanged(source for source in sources if source.exists())
     search = None
     if chunk not in aside:
         verify(chunk)
@@ -72,8 +74,6 @@ def _run(
     if search and moves != len(search.root_value):
         held = f"holds {len(search.root_value)} moves, where {chunk.name} has {moves}"
         raise Damaged(search_path(chunk), held, REMEDY)
-    sources = [chunk, search_path(chunk)] if search_path(chunk).exists() else [chunk]
-    unchanged = files.Unchanged(source for source in sources if source.exists())
     meta = {
         "kind": positions.KIND,
         "board_size": board_size,
