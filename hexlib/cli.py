@@ -27,6 +27,8 @@ VERBS = (
     "evaluate",
     "report",
     "inspect",
+    "play",
+    "analyze",
 )
 
 

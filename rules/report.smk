@@ -1,5 +1,7 @@
 """One page that shows how the run went."""
 
+from hexlib import pages
+
 
 rule report:
     input:
@@ -7,6 +9,8 @@ rule report:
         solved=rules.evaluate.input.solved,
         metrics=in_all_generations("train/metrics.csv"),
         summaries=in_all_generations("clean/summary.json"),
+        games=expand(product("clean/chunk_{chunk}.trmph", LAST), chunk=CHUNKS),
+        search=expand(product("clean/chunk_{chunk}.search.npz", LAST), chunk=CHUNKS),
     output:
         page=f"{RUN}/report/index.html",
     log:
@@ -23,6 +27,7 @@ rule report:
     params:
         run=lambda wildcards, output: str(Path(output.page).parents[1]),
         code=code_version("hexlib.stages.report"),
+        pages=pages.version(),
     message:
         "Report"
     shell:

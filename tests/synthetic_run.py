@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 import yaml
 
+from hexlib.game import records
+from hexlib.game.board import geometry, random_games
 from hexlib.ladder import write_ladder
 
 SIZE = 7
@@ -36,6 +38,31 @@ def make_run(root, generations, *, name="default", size=SIZE):
     return run
 
 
+def make_games(folder, number, size, count=60):
+    """A cleaned chunk of random games, with made up search statistics."""
+    area = size**2
+    moves, lengths = np.empty((count, area), np.int16), np.empty(count, np.int32)
+    winners = np.empty(count, np.int8)
+    random_games(size, count, number + 1, *geometry(size), moves, lengths, winners)
+    games = records.Games(
+        size,
+        np.concatenate([row[:length] for row, length in zip(moves, lengths, strict=True)]),
+        np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+        winners,
+    )
+    random = np.random.default_rng(number)
+    values = random.uniform(-1, 1, len(games.moves)).astype(np.float16)
+    values[games.offsets[:-1]] = np.nan  # as where an opening was made by lot
+    counts = np.where(np.isnan(values), 0, 1).astype(np.uint8)
+    search = records.SearchStatistics(
+        values, counts, games.moves[counts > 0].astype(np.uint16), np.ones(counts.sum(), np.float16)
+    )
+    chunk = folder / "clean/chunk_0000.trmph"
+    records.write_games(chunk, games, {"kind": "games", "board_size": size})
+    records.write_search(records.search_path(chunk), search, {})
+    return games, search
+
+
 def make_generation(folder, number, size=SIZE):
     kept, duplicates, rejected = 3900 - number, 90 + number, 10
     lengths = np.clip(np.random.default_rng(number).normal(30 + 0.2 * number, 4, kept), 13, 49)
@@ -55,6 +82,7 @@ def make_generation(folder, number, size=SIZE):
             "blue_wins": 2000 + 10 * number,
         },
     )
+    make_games(folder, number, size)
     rows = moves + kept
     put(
         folder / "shuffle/summary.json",

@@ -2,15 +2,23 @@
 
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from hexlib.files import write_text
+from hexlib.pages import render
 from hexlib.stages.report.account import accounting, glance, lineage
-from hexlib.stages.report.learning import selfplay, training
+from hexlib.stages.report.learning import games, selfplay, training
 from hexlib.stages.report.read import Run, read_run
 from hexlib.stages.report.strength import openings, strength
 
-SECTIONS = (glance, strength, openings, training, selfplay, accounting, lineage)  # as on the page
+SECTIONS = (
+    glance,
+    strength,
+    openings,
+    games,
+    training,
+    selfplay,
+    accounting,
+    lineage,
+)  # as on the page
 
 
 def run(run_dir: Path, output: Path) -> None:
@@ -23,13 +31,10 @@ def run(run_dir: Path, output: Path) -> None:
 
 
 def page(content: Run) -> str:
-    """The page as HTML, with style and pictures inside it."""
-    environment = Environment(
-        loader=PackageLoader("hexlib", "data/report"),
-        autoescape=True,  # names and reasons come from files
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+    """The page as HTML, with style, script and pictures inside it."""
+    return render(
+        "report.html",
+        ("board.js", "viewer.js"),
+        run=content,
+        sections=[make(content) for make in SECTIONS],
     )
-    template = environment.get_template("index.html")
-    return template.render(run=content, sections=[make(content) for make in SECTIONS])

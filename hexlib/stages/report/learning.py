@@ -154,6 +154,21 @@ def selfplay(run: Run) -> Section:
     return section
 
 
+def games(run: Run) -> Section:
+    """Games of the last generation to step through."""
+    section = Section("games", "Games to watch")
+    if not run.games:
+        section.empty = "There are no cleaned games to watch."
+        return section
+    section.intro = (
+        "From the last generation: the longest games, the most surprising ones (in which the value"
+        " changed most from a player's move to his next), and those lost by the favourite (whom the"
+        " mean value named). Numbers on the cells are the search's policy for the next move, in %."
+    )
+    section.games = run.games
+    return section
+
+
 def _histogram(one: Generation, counts: dict[int, int]) -> Series:
     x = np.arange(min(counts, default=0) - 1, max(counts, default=0) + 2)
     y = np.array([counts.get(int(moves), 0) for moves in x])

@@ -13,6 +13,8 @@ from pydantic import BaseModel, ConfigDict, NonNegativeInt, ValidationError, fie
 from hexlib import ladder
 from hexlib.errors import BadInput
 from hexlib.files import read_json
+from hexlib.pages.games import ShownGame
+from hexlib.stages.report.games import games_worth_watching
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -142,6 +144,7 @@ class Run:
     generations: list[Generation] = field(default_factory=list)
     ladder: pd.DataFrame | None = None
     times: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=TIMES))
+    games: list[ShownGame] = field(default_factory=list)  # worth watching
     notes: list[str] = field(default_factory=list)
 
 
@@ -169,6 +172,8 @@ def read_run(run_dir: Path) -> Run:
         run.generations.append(_generation(run, run_dir, number, folder.name))
     if run.generations:
         run.ladder = _optional(run, run_dir, "ladder.csv", _ladder)
+    if cleaned := last_with(run, "clean"):
+        run.games = _optional(run, run_dir, f"{cleaned.name}/clean", games_worth_watching) or []
     _read_times(run, run_dir)
     return run
 
@@ -205,7 +210,7 @@ def _optional(run: Run, root: Path, name: str, read: Callable[[Path], Any]) -> A
         return read(path)
     except (BadInput, OSError, ValueError) as error:
         # The file's path inside the run is enough, and an absolute one is no part of a product.
-        reason = str(error).replace(str(path), "").lstrip(": ")
+        reason = str(error).replace(str(path), "").lstrip(": /")
         if isinstance(error, ValidationError):
             first = error.errors()[0]
             reason = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"

@@ -7,20 +7,12 @@ import numpy as np
 from markupsafe import Markup
 from scipy.stats import binomtest
 
-from hexlib.stages.report.board import Board
+from hexlib.pages.board import Board, Openings, board_of
+from hexlib.pages.games import ShownGame
+from hexlib.pages.tables import Table
 from hexlib.stages.report.charts import Chart
 
 UNKNOWN = "–"
-
-
-@dataclass
-class Table:
-    """Rows of formatted text under `headers`; the first column names the row."""
-
-    caption: str
-    headers: Sequence[str]
-    rows: Sequence[Sequence[str]]
-    footer: Sequence[str] = ()
 
 
 @dataclass
@@ -32,13 +24,19 @@ class Section:
     intro: str = ""
     empty: str = ""
     charts: Sequence[Chart] = ()
-    board: Board | None = None
-    board_description: str = ""
+    openings: Openings | None = None
+    openings_description: str = ""
+    games: Sequence[ShownGame] = ()  # of one board size
     tables: Sequence[Table] = ()
     folded: Sequence[Table] = ()  # behind a click
     facts: list[tuple[str, str, str]] = field(default_factory=list)  # name, value, remark
     notes: list[str] = field(default_factory=list)
     settings: str = ""
+
+    @property
+    def games_board(self) -> Board:
+        """The board that the games are shown on."""
+        return board_of(self.games[0].size)
 
 
 def floats(values: Iterable[float | None]) -> np.ndarray:
