@@ -14,7 +14,7 @@ from hexlib.stages.report.read import read_run
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    return make_run(tmp_path_factory.mktemp("results"), 20)
+    return make_run(tmp_path_factory.mktemp("results"), 20, trials=5)
 
 
 @pytest.fixture(scope="module")

@@ -5,16 +5,23 @@ import hashlib
 import json
 import re
 import shutil
+from dataclasses import replace
 from html.parser import HTMLParser
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
-from synthetic_run import digest, make_run, put
+from synthetic_run import digest, make_bucket, make_logs, make_run, put
 
+from hexlib import logs
 from hexlib.errors import BadInput
+from hexlib.game.positions import read_positions, write_positions
 from hexlib.ladder import write_ladder
 from hexlib.stages import report
+from hexlib.stages.report.pace import read_pace
+from hexlib.stages.report.sample import read_sample
+from hexlib.stages.selfplay import _pace
 
 VOID = {"meta", "link", "br", "hr", "img", "input", "path", "use", "circle", "polygon", "polyline"}
 
@@ -68,9 +75,9 @@ class Page(HTMLParser):
             self.row[-1] += data
 
 
-def render(run, tmp_path):
+def render(run, tmp_path, logs=None):
     output = tmp_path / "page" / "index.html"
-    report.run(run, output)
+    report.run(run, output, logs)
     return output.read_text()
 
 
@@ -161,6 +168,9 @@ def test_every_chart_speaks(page):
         "Blue's win rate",
         "Duplicates",
         "Lengths of games",
+        "Policy entropy",
+        "Chance foreseen and games won",
+        "Calibration error",
     ]:
         assert any(label.startswith(f"{title}. ") for label in spoken), title
     move = next(label for label in spoken if label.startswith("Solved positions: move"))
@@ -184,6 +194,62 @@ def test_selfplay_statistics(page):
     row = page.tables["Games"][3]
     assert row[:2] == ["gen_002", "3,898"]
     assert row[4:] == [f"{2020 / 3898:.1%}", f"{92 / 4000:.1%}"]
+
+
+def test_values_against_what_came(page):
+    rows = page.tables["Chances of gen_019"][1:]
+    assert sum(int(row[1]) for row in rows) == 400
+    for row in rows:
+        foreseen, won = (float(cell.rstrip("%")) / 100 for cell in row[2:])
+        assert abs(foreseen - won) < 4 * np.sqrt(0.25 / int(row[1]))
+    spoken = [value for key, value in page.attributes if key == "aria-label"]
+    entropy = next(label for label in spoken if label.startswith("Policy entropy."))
+    assert "from 0.6931 to 0.6931" in entropy  # ln 2, of two equal moves
+
+
+def test_calibration_error_by_hand(tmp_path):
+    make_bucket(tmp_path, 0, 5, rows=4)
+    path = tmp_path / "shuffle/bucket_0000.npz"
+    before = read_positions(path)
+    values = np.array([0.5, 0.5, -0.9, np.nan], np.float16)
+    after = replace(before, root_value=values, value=np.array([1, -1, -1, 1], np.int8))
+    write_positions(path, after, {})
+    sample = read_sample(path)
+    assert sample.count.tolist() == [1, 0, 0, 0, 0, 0, 0, 2, 0, 0]
+    assert sample.won.tolist() == [0, 0, 0, 0, 0, 0, 0, 1, 0, 0]
+    assert sample.error == pytest.approx((0.05 + 2 * 0.25) / 3, abs=1e-3)
+
+
+def test_pace_from_what_selfplay_logs(tmp_path):
+    folder = tmp_path / "selfplay"
+    logs.start(folder / "shard_0000.log")
+    progress = logs.Progress("selfplay shard_0000, generation 3", "games", 1500)
+    progress._begun -= 100
+    asked = SimpleNamespace(asked=400_000, hit_rate=0.25)
+    progress.finish(1500, _pace(asked))
+    pace = read_pace(folder)
+    assert (pace.asked, pace.hit_rate) == (400_000, 0.25)
+    assert pace.seconds == pytest.approx(100, abs=1)
+    make_logs(tmp_path / "made", 1)
+    two_shards = read_pace(tmp_path / "made/gen_000/selfplay")
+    assert two_shards.asked == 800_000
+    assert two_shards.rate == pytest.approx(720_000 / 200)
+    assert read_pace(tmp_path) is None
+
+
+def test_trials_of_a_sweep_and_pace_are_shown(tmp_path):
+    run = make_run(tmp_path, 2, trials=3)
+    make_logs(tmp_path / "logs", 2)
+    page = Page(render(run, tmp_path, tmp_path / "logs"))
+    table = page.tables["Trials of the sweep"]
+    assert len(table) == 1 + 2 * 3
+    losses = [float(row[2]) for row in table[4:]]
+    assert np.diff(losses) == pytest.approx([0.1, 0.1])
+    assert table[4][:2] == ["gen_001", "learning_rate=1e-3"]
+    spoken = " ".join(value for key, value in page.attributes if key == "aria-label")
+    assert "Cache hits. cache hits: from 10.0% to 11.0%." in spoken
+    assert "Evaluations a second. evaluations a second: from 3,600 to 3,560." in spoken
+    assert "learning_rate=3e-3: from" in spoken
 
 
 def test_lineage(html, page):
@@ -280,6 +346,7 @@ def test_same_run_same_bytes(long_run, html, tmp_path):
         ("config.yaml", "config.yaml is missing"),
         ("gen_001/clean/summary.json", "gen_001/clean/summary.json is missing"),
         ("gen_001/shuffle/summary.json", "gen_001/shuffle/summary.json is missing"),
+        ("gen_001/shuffle/bucket_0000.npz", "gen_001/shuffle/bucket_0000.npz is missing"),
         ("gen_001/train/metrics.csv", "gen_001/train/metrics.csv is missing"),
         ("gen_001/train/lineage.json", "gen_001/train/lineage.json is missing"),
         ("gen_001/evaluate/solved.json", "gen_001/evaluate/solved.json is missing"),
