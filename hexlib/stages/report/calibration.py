@@ -2,10 +2,11 @@
 
 import numpy as np
 
+from hexlib.ladder import wilson
 from hexlib.stages.report.charts import Series, line_chart
 from hexlib.stages.report.read import Generation, Run
 from hexlib.stages.report.sample import BINS
-from hexlib.stages.report.words import UNKNOWN, Section, Table, floats, percent, wilson
+from hexlib.stages.report.words import UNKNOWN, Section, Table, floats, percent
 
 
 def calibration(run: Run) -> Section:

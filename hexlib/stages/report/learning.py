@@ -5,9 +5,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from hexlib.ladder import wilson
 from hexlib.stages.report.charts import LOOKS, Chart, Series, line_chart
 from hexlib.stages.report.read import Generation, Run
-from hexlib.stages.report.words import UNKNOWN, Section, Table, floats, percent, wilson
+from hexlib.stages.report.words import UNKNOWN, Section, Table, floats, percent
 
 POINTS = 400  # of a training curve in all, so that the page of a long run stays small
 

@@ -3,10 +3,11 @@
 import numpy as np
 import pandas as pd
 
+from hexlib.ladder import wilson
 from hexlib.pages.board import openings_of
 from hexlib.stages.report.charts import Chart, Series, line_chart
 from hexlib.stages.report.read import Run, first_player, last_with
-from hexlib.stages.report.words import UNKNOWN, Section, Table, digest, floats, percent, wilson
+from hexlib.stages.report.words import UNKNOWN, Section, Table, digest, floats, percent
 
 
 def strength(run: Run) -> Section:

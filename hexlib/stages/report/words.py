@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from markupsafe import Markup
-from scipy.stats import binomtest
 
 from hexlib.pages.board import Board, Openings, board_of
 from hexlib.pages.games import ShownGame
@@ -47,24 +46,6 @@ def floats(values: Iterable[float | None]) -> np.ndarray:
 def percent(share: float | None) -> str:
     """A share as 12.3%, or a dash."""
     return UNKNOWN if share is None else f"{share:.1%}"
-
-
-def wilson(wins: int, games: int) -> tuple[float, float]:
-    """95 % interval of a share (Wilson 1927); all of 0 to 1 where the counts make no sense."""
-    if not 0 <= wins <= games or games == 0:
-        return 0.0, 1.0
-    low, high = binomtest(wins, games).proportion_ci(method="wilson")
-    return float(low), float(high)
-
-
-def duration(seconds: float) -> str:
-    """Two units at most, such as 2 h 05 min."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest:02d} s"
-    return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
 def digest(digest: str | None) -> str:
