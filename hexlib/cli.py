@@ -31,6 +31,8 @@ VERBS = (
     "status",
     "verify",
     "convert",
+    "play",
+    "analyze",
 )
 
 

@@ -1,4 +1,4 @@
-"""The ladder: the Elo of every player of a run, from the matches between them."""
+"""What matches prove: the interval of a score, and the ladder, the Elo of every player of a run."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from scipy.special import expit
+from scipy.stats import binomtest
 
 from hexlib.errors import BadInput
 from hexlib.files import read_json, write_text
@@ -75,6 +76,14 @@ def write_ladder(match_files: Sequence[Path], output: Path) -> None:
         raise BadInput(f"{output}: no match is given; evaluate at least one generation first")
     table = _fit([_checked(read_json(path), str(path)) for path in match_files])
     write_text(output, table.to_csv(index=False, float_format="%.4f", lineterminator="\n"))
+
+
+def wilson(wins: int, games: int) -> tuple[float, float]:
+    """95 % interval of a share (Wilson 1927); all of 0 to 1 where the counts make no sense."""
+    if not 0 <= wins <= games or games == 0:
+        return 0.0, 1.0
+    low, high = binomtest(wins, games).proportion_ci(method="wilson")
+    return float(low), float(high)
 
 
 def _checked(data: Any, source: str) -> Match:

@@ -1,5 +1,7 @@
 """One page that shows how the run went."""
 
+from hexlib import pages
+
 
 rule report:
     input:
@@ -7,6 +9,9 @@ rule report:
         solved=rules.evaluate.input.solved,
         metrics=in_all_generations("train/metrics.csv"),
         summaries=in_all_generations("clean/summary.json"),
+        games=expand(product("clean/chunk_{chunk}.trmph", LAST), chunk=CHUNKS),
+        samples=in_all_generations("shuffle/bucket_0000.npz"),
+        search=expand(product("clean/chunk_{chunk}.search.npz", LAST), chunk=CHUNKS),
     output:
         page=f"{RUN}/report/index.html",
     log:
@@ -22,8 +27,10 @@ rule report:
         gpu=0,
     params:
         run=lambda wildcards, output: str(Path(output.page).parents[1]),
+        logs=f"logs/{CONFIG.run}",
         code=code_version("hexlib.stages.report"),
+        pages=pages.version(),
     message:
         "Report"
     shell:
-        "hexlib report {params.run:q} --output {output.page:q} --log {log:q}"
+        "hexlib report {params.run:q} --logs {params.logs:q} --output {output.page:q} --log {log:q}"

@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 import yaml
 
+from hexlib.game import positions, records
+from hexlib.game.board import geometry, random_games
 from hexlib.ladder import write_ladder
 
 SIZE = 7
@@ -20,13 +22,18 @@ def put(path, content):
     path.write_text(content if isinstance(content, str) else json.dumps(content))
 
 
-def make_run(root, generations, *, name="default", size=SIZE):
+def make_run(root, generations, *, name="default", size=SIZE, trials=0):
     """A whole run of `generations`, with numbers that a test can compute again."""
     run = root / name
     config = {"run": name, "board_size": size, "generations": {"count": generations, "first": 0}}
     put(run / "config.yaml", yaml.safe_dump(config, sort_keys=False))
     for number in range(generations):
         make_generation(run / f"gen_{number:03d}", number, size)
+        for trial in range(trials):
+            metrics = pd.read_csv(run / f"gen_{number:03d}/train/metrics.csv")
+            metrics[["loss", "validation_loss"]] += 0.1 * trial
+            folder = run / f"gen_{number:03d}/train/trials/learning_rate={trial + 1}e-3"
+            put(folder / "metrics.csv", metrics.to_csv(index=False))
         for stage, seconds in [("selfplay", 30), ("train", 60.5), ("evaluate", 12)]:
             header = "s\th:m:s\tmax_rss\tcpu_time\n"
             folder = run / "benchmarks" / f"gen_{number:03d}" / stage
@@ -34,6 +41,67 @@ def make_run(root, generations, *, name="default", size=SIZE):
     matches = [run / f"gen_{number:03d}/evaluate/match.json" for number in range(generations)]
     write_ladder(matches, run / "ladder.csv")
     return run
+
+
+def make_logs(root, generations):
+    """Logs of self-play as `logs.Progress` and the stage write them."""
+    for number in range(generations):
+        for shard in range(2):
+            put(
+                root / f"gen_{number:03d}/selfplay/shard_{shard:04d}.log",
+                "2026-01-01 00:00:00,000 INFO selfplay shard_0000, generation 1: 9 of 1,500 games,"
+                " 1/s, 9 s left, 5,000 positions asked for, 9% of them in the cache\n"
+                f"2026-01-01 00:01:40,000 INFO selfplay shard_{shard:04d}, generation {number}:"
+                " 1,500 games in 1 min 40 s, 15/s, 400,000 positions asked for,"
+                f" {10 + number}% of them in the cache\n",
+            )
+
+
+def make_bucket(folder, number, size, rows=400):
+    """A bucket of empty boards whose values are those of a coin that knows its odds."""
+    random = np.random.default_rng(number)
+    root_value = random.uniform(-1, 1, rows).astype(np.float16)
+    won = random.random(rows) < (1 + root_value.astype(float)) / 2
+    packed = np.zeros((rows, -(-(size**2) // 8)), np.uint8)
+    bucket = positions.Positions(
+        size,
+        own=packed,
+        opponent=packed,
+        policy_count=np.full(rows, 2, np.uint8),
+        value=np.where(won, 1, -1).astype(np.int8),
+        root_value=root_value,
+        weight=np.ones(rows, np.float16),
+        game=np.arange(rows, dtype=np.uint32),
+        ply=np.zeros(rows, np.uint16),
+        policy_cell=np.tile(np.array([0, 1], np.uint16), rows),
+        policy_probability=np.full(2 * rows, 0.5, np.float16),
+    )
+    positions.write_positions(folder / "shuffle/bucket_0000.npz", bucket, {})
+
+
+def make_games(folder, number, size, count=60):
+    """A cleaned chunk of random games, with made up search statistics."""
+    area = size**2
+    moves, lengths = np.empty((count, area), np.int16), np.empty(count, np.int32)
+    winners = np.empty(count, np.int8)
+    random_games(size, count, number + 1, *geometry(size), moves, lengths, winners)
+    games = records.Games(
+        size,
+        np.concatenate([row[:length] for row, length in zip(moves, lengths, strict=True)]),
+        np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+        winners,
+    )
+    random = np.random.default_rng(number)
+    values = random.uniform(-1, 1, len(games.moves)).astype(np.float16)
+    values[games.offsets[:-1]] = np.nan  # as where an opening was made by lot
+    counts = np.where(np.isnan(values), 0, 1).astype(np.uint8)
+    search = records.SearchStatistics(
+        values, counts, games.moves[counts > 0].astype(np.uint16), np.ones(counts.sum(), np.float16)
+    )
+    chunk = folder / "clean/chunk_0000.trmph"
+    records.write_games(chunk, games, {"kind": "games", "board_size": size})
+    records.write_search(records.search_path(chunk), search, {})
+    return games, search
 
 
 def make_generation(folder, number, size=SIZE):
@@ -55,6 +123,8 @@ def make_generation(folder, number, size=SIZE):
             "blue_wins": 2000 + 10 * number,
         },
     )
+    make_games(folder, number, size)
+    make_bucket(folder, number, size)
     rows = moves + kept
     put(
         folder / "shuffle/summary.json",

@@ -20,6 +20,7 @@ from hexlib.search.tree import (
     Tree,
     back_up,
     best_untried,
+    children_of,
     expand,
     new_tree,
     open_root,
@@ -333,3 +334,32 @@ class GumbelSearch:
         )
         self._found(self._roots, slots, *found)
         return found
+
+    def line(self, slot: int) -> list[int]:
+        """The moves that a slot's search expects: its best one, then the most visited replies.
+
+        For a slot that is done and not started again.
+        """
+        tree, move = self._tree, int(self._roots.move[slot])
+        line, node = [move], self._child(slot, move)
+        while node and tree.newest[slot, node]:
+            node = max(children_of(tree, slot, node), key=lambda c: tree.visits[slot, c])
+            line.append(int(tree.move[slot, node]))
+        return line
+
+    def value_of_move(self, slot: int) -> float:
+        """Mean value, −1 to 1 for the player to move, of the simulations through the best move.
+
+        ±1 where the position is solved, NaN where the move is forced and nothing was searched.
+        `found` gives the mean over all moves that were tried, most of which are worse. For a slot
+        that is done and not started again.
+        """
+        child = self._child(slot, int(self._roots.move[slot]))
+        if self._tree.solved[slot, 0] or not child:
+            return float(self._roots.value[slot])
+        return float(self._tree.mean[slot, child])
+
+    def _child(self, slot: int, move: int) -> int:
+        """The node to which a move leads from the root, 0 where it was not tried."""
+        tried = children_of(self._tree, slot, 0)
+        return next((child for child in tried if self._tree.move[slot, child] == move), 0)

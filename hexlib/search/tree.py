@@ -157,3 +157,12 @@ def solve_upwards(tree, g, node):
             if count < tree.choices[g, node]:
                 return
         tree.solved[g, node], tree.raw_value[g, node] = -result, -result
+
+
+def children_of(tree: Tree, slot: int, node: int) -> list[int]:
+    """The nodes of the moves that were tried at a node, the first one first."""
+    found, child = [], int(tree.newest[slot, node])
+    while child:
+        found.append(child)
+        child = int(tree.older[slot, child])
+    return found[::-1]

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import binomtest
 
 from hexlib import files, logs
 from hexlib.errors import BadInput
 from hexlib.game.board import BLUE, RED, geometry, place
 from hexlib.game.notation import cell_index
+from hexlib.ladder import wilson
 from hexlib.nn.checkpoint import load_checkpoint
 from hexlib.nn.device import choose
 from hexlib.nn.inference import Evaluator
@@ -216,7 +216,6 @@ def match(
             plies[turn] += 1
         progress.update(int((winner != 0).sum()))
     won = winner == a_is
-    interval = binomtest(int(won.sum()), len(games)).proportion_ci(method="wilson")
     return {
         "kind": "match",
         "schema": files.SCHEMA,
@@ -229,5 +228,5 @@ def match(
         "a_wins_as_blue": int((won & (a_is == BLUE)).sum()),
         "a_wins_as_red": int((won & (a_is == RED)).sum()),
         "score": float(won.mean()),
-        "interval": [float(interval.low), float(interval.high)],
+        "interval": list(wilson(int(won.sum()), len(games))),
     }

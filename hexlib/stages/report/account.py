@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 import yaml
 
+from hexlib.logs import duration
 from hexlib.stages.report.read import Run, first_player, last_with
-from hexlib.stages.report.words import UNKNOWN, Section, Table, bar, digest, duration
+from hexlib.stages.report.words import UNKNOWN, Section, Table, bar, digest
 
 STAGES = ["selfplay", "clean", "process", "shuffle", "train", "evaluate", "report"]
 

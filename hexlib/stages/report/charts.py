@@ -21,8 +21,21 @@ STAND_IN = {
     "line": "#030303",
     "first": "#040404",
     "second": "#050505",
+    "third": "#060606",
+    "fourth": "#070707",
+    "fifth": "#080808",
+    "sixth": "#090909",
 }
 VARIABLE = {colour: f"var(--{name})" for name, colour in STAND_IN.items()}
+# One series after the other; dashes and markers make colour needless to tell them apart.
+LOOKS: list[tuple[str, Any, str]] = [
+    ("first", "-", "o"),
+    ("second", (0, (3, 1.5)), "s"),
+    ("third", (0, (1, 1)), "^"),
+    ("fourth", (0, (5, 1, 1, 1)), "D"),
+    ("fifth", (0, (7, 2)), "v"),
+    ("sixth", (0, (2, 1, 1, 1, 1, 1)), "P"),
+]
 WIDTH, HEIGHT = 360, 216  # units of the SVG; a card is about as many pixels wide
 MARKED = 60  # points at most of a line that shows each of them
 STYLE: Any = {
@@ -53,11 +66,7 @@ STYLE: Any = {
 
 @dataclass
 class Series:
-    """One line: `x` and `y` floats [K], NaN for a gap; `low` and `high` [K] of an interval.
-
-    The second series of a chart is dashed and has square markers, so that colour is not needed to
-    tell it from the first.
-    """
+    """One line: `x` and `y` floats [K], NaN for a gap; `low` and `high` [K] of an interval."""
 
     label: str
     x: np.ndarray
@@ -89,7 +98,7 @@ def line_chart(
     dividers: Sequence[float] = (),
     first_tick: tuple[float, str] | None = None,
 ) -> Chart:
-    """Draw one or two series over a common x axis.
+    """Draw up to as many series over a common x axis as there are `LOOKS`.
 
     `percent` formats shares of 1, `steps` draws a histogram's outline, `zero` starts the y axis at
     0, `dividers` are x at which a faint vertical line stands, `first_tick` names one x otherwise.
@@ -105,8 +114,8 @@ def line_chart(
         axes = figure.add_subplot()
         for x in dividers:
             axes.axvline(x, color=STAND_IN["line"], linewidth=0.6)
-        for number, one in enumerate(series):
-            _draw(axes, one, second=number > 0, steps=steps)
+        for look, one in zip(LOOKS, series, strict=False):
+            _draw(axes, one, look, steps=steps)
         axes.set_xlabel(x_label)
         axes.margins(x=0.03, y=0.1)
         if zero:
@@ -134,16 +143,17 @@ def line_chart(
     )
 
 
-def _draw(axes, one: Series, *, second: bool, steps: bool) -> None:
-    colour = STAND_IN["second" if second else "first"]
+def _draw(axes, one: Series, look: tuple[str, Any, str], *, steps: bool) -> None:
+    name, dashes, marker = look
+    colour = STAND_IN[name]
     known = np.isfinite(one.y)
     x, y = one.x[known], one.y[known]
     axes.plot(
         x,
         y,
         color=colour,
-        linestyle=(0, (3, 1.5)) if second else "-",
-        marker=("s" if second else "o") if len(x) <= MARKED and not steps else None,
+        linestyle=dashes,
+        marker=marker if len(x) <= MARKED and not steps else None,
         clip_on=False,  # or a marker at 100 % would be cut in half
         drawstyle="steps-mid" if steps else "default",
     )

@@ -1,11 +1,14 @@
 """How the games were and how the network learned from them."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
-from hexlib.stages.report.charts import Series, line_chart
+from hexlib.ladder import wilson
+from hexlib.stages.report.charts import LOOKS, Chart, Series, line_chart
 from hexlib.stages.report.read import Generation, Run
-from hexlib.stages.report.words import UNKNOWN, Section, Table, floats, percent, wilson
+from hexlib.stages.report.words import UNKNOWN, Section, Table, floats, percent
 
 POINTS = 400  # of a training curve in all, so that the page of a long run stays small
 
@@ -53,9 +56,45 @@ def training(run: Run) -> Section:
         if borders
         else "Each point is a mean over neighbouring steps."
     )
+    tried = [one for one in run.generations if one.trials]
+    if tried:
+        charts.append(_trials_chart(tried[-1]))
+        section.tables = [_trials_table(tried)]
     section.charts = charts
     section.folded = [_training_table(trained)]
     return section
+
+
+def _trials_chart(one: Generation) -> Chart:
+    """The loss of the trials of a generation; of the best, if there are too many to tell apart."""
+    ranked = sorted(one.trials.items(), key=lambda item: _last(item[1], "validation_loss"))
+    shown = sorted(ranked[: len(LOOKS)])
+    caption = f"{one.name}, training loss" + (
+        f" of the {len(shown)} best of {len(ranked)}." if len(shown) < len(ranked) else "."
+    )
+    series = []
+    for name, metrics in shown:
+        points = _thinned(metrics.assign(number=0, x=metrics["samples"] / 1e3), "loss", len(shown))
+        series.append(Series(name, points["x"].to_numpy(), points["loss"].to_numpy()))
+    return line_chart("Trials", caption, series, "thousand samples")
+
+
+def _trials_table(tried: list[Generation]) -> Table:
+    columns = ["validation_loss", "validation_policy_top1", "validation_value_accuracy"]
+    rows = []
+    for one in tried:
+        for name, metrics in sorted(one.trials.items()):
+            values = [_last(metrics, column) for column in columns]
+            shown = [f"{value:.4f}" if np.isfinite(value) else UNKNOWN for value in values]
+            rows.append([one.name, name, *shown])
+    headers = ["generation", "trial", *(name.replace("_", " ") for name in columns)]
+    return Table("Trials of the sweep", headers, rows)
+
+
+def _last(metrics: pd.DataFrame, column: str) -> float:
+    """The last value of a column that is one, else infinity."""
+    known = metrics[column].dropna() if column in metrics else pd.Series(dtype=float)
+    return float(known.iloc[-1]) if len(known) else float("inf")
 
 
 def _joined(trained: list[Generation]) -> tuple[pd.DataFrame, list[float]]:
@@ -111,7 +150,7 @@ def selfplay(run: Run) -> Section:
     repeated = floats(clean.duplicates / max(clean.records, 1) for _, clean in played)
     length = floats(clean.mean_length for _, clean in played)
     shown = [played[0], played[-1]] if len(played) > 1 else [played[0]]
-    section.charts = [
+    charts = [
         line_chart(
             "Game length", "Mean number of moves of a kept game.", [Series("moves", x, length)]
         ),
@@ -138,6 +177,7 @@ def selfplay(run: Run) -> Section:
             zero=True,
         ),
     ]
+    section.charts = charts + _pace_charts(run)
     rows = [
         [
             one.name,
@@ -151,6 +191,48 @@ def selfplay(run: Run) -> Section:
     ]
     headers = ["generation", "games", "moves", "mean length", "won by blue", "duplicates"]
     section.folded = [Table("Games", headers, rows)]
+    return section
+
+
+def _pace_charts(run: Run) -> list[Chart]:
+    """How sharp the policies are, and how fast they were found; what is not known is left out."""
+
+    def over_time(title: str, caption: str, points: dict[int, float], **keywords: Any) -> Chart:
+        x, y = np.array(list(points)), floats(points.values())
+        return line_chart(title, caption, [Series(title.lower(), x, y)], zero=True, **keywords)
+
+    entropy = {
+        one.number: one.sample.entropy
+        for one in run.generations
+        if one.sample and one.sample.entropy is not None
+    }
+    paces = {one.number: one.pace for one in run.generations if one.pace}
+    charts = []
+    if entropy:
+        caption = "Mean entropy of the search's policy, in nats."
+        charts.append(over_time("Policy entropy", caption, entropy))
+    if paces:
+        hits = {number: pace.hit_rate for number, pace in paces.items()}
+        caption = "Share of evaluations that were remembered."
+        charts.append(over_time("Cache hits", caption, hits, percent=True))
+        rates = {number: pace.rate for number, pace in paces.items()}
+        caption = "Positions that the network evaluated, by a job."
+        charts.append(over_time("Evaluations a second", caption, rates))
+    return charts
+
+
+def games(run: Run) -> Section:
+    """Games of the last generation to step through."""
+    section = Section("games", "Games to watch")
+    if not run.games:
+        section.empty = "There are no cleaned games to watch."
+        return section
+    section.intro = (
+        "From the last generation: the longest games, the most surprising ones (in which the value"
+        " changed most from a player's move to his next), and those lost by the favourite (whom the"
+        " mean value named). Numbers on the cells are the search's policy for the next move, in %."
+    )
+    section.games = run.games
     return section
 
 

@@ -13,6 +13,10 @@ from pydantic import BaseModel, ConfigDict, NonNegativeInt, ValidationError, fie
 from hexlib import ladder
 from hexlib.errors import BadInput
 from hexlib.files import read_json
+from hexlib.pages.games import ShownGame
+from hexlib.stages.report.games import games_worth_watching
+from hexlib.stages.report.pace import Pace, read_pace
+from hexlib.stages.report.sample import Sample, read_sample
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -126,6 +130,9 @@ class Generation:
     lineage: Lineage | None = None
     solved: Solved | None = None
     match: ladder.Match | None = None
+    sample: Sample | None = None
+    pace: Pace | None = None
+    trials: dict[str, pd.DataFrame] = field(default_factory=dict)  # metrics by name
 
     @property
     def name(self) -> str:
@@ -142,11 +149,12 @@ class Run:
     generations: list[Generation] = field(default_factory=list)
     ladder: pd.DataFrame | None = None
     times: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=TIMES))
+    games: list[ShownGame] = field(default_factory=list)  # worth watching
     notes: list[str] = field(default_factory=list)
 
 
-def read_run(run_dir: Path) -> Run:
-    """Read the run under `run_dir`, in the order of its generations.
+def read_run(run_dir: Path, logs: Path | None = None) -> Run:
+    """Read the run under `run_dir`, in the order of its generations; `logs` is that of its jobs.
 
     Raises `BadInput` when `run_dir` is no folder of a run; anything missing or damaged below it is
     a note and not an error, since a report is wanted most when something went wrong.
@@ -166,9 +174,14 @@ def read_run(run_dir: Path) -> Run:
     run = Run(run_dir.resolve().name)
     run.config = _optional(run, run_dir, "config.yaml", _config) or {}
     for number, folder in sorted(found.items()):
-        run.generations.append(_generation(run, run_dir, number, folder.name))
+        one = _generation(run, run_dir, number, folder.name)
+        if logs:
+            one.pace = read_pace(logs / folder.name / "selfplay")
+        run.generations.append(one)
     if run.generations:
         run.ladder = _optional(run, run_dir, "ladder.csv", _ladder)
+    if cleaned := last_with(run, "clean"):
+        run.games = _optional(run, run_dir, f"{cleaned.name}/clean", games_worth_watching) or []
     _read_times(run, run_dir)
     return run
 
@@ -192,7 +205,19 @@ def _generation(run: Run, root: Path, number: int, folder: str) -> Generation:
         lineage=_optional(run, root, f"{folder}/train/lineage.json", _document(Lineage)),
         solved=_optional(run, root, f"{folder}/evaluate/solved.json", _solved),
         match=_optional(run, root, f"{folder}/evaluate/match.json", _document(ladder.Match)),
+        sample=_optional(run, root, f"{folder}/shuffle/bucket_0000.npz", read_sample),
+        trials=_trials(run, root, f"{folder}/train"),
     )
+
+
+def _trials(run: Run, root: Path, folder: str) -> dict[str, pd.DataFrame]:
+    """Metrics of the trials of a sweep: those of all folders below that of the training."""
+    found = {}
+    for path in sorted((root / folder).glob("*/**/metrics.csv")):
+        metrics = _optional(run, root, str(path.relative_to(root)), _metrics)
+        if metrics is not None and len(metrics):
+            found[path.parent.name] = metrics
+    return found
 
 
 def _optional(run: Run, root: Path, name: str, read: Callable[[Path], Any]) -> Any:
@@ -205,7 +230,7 @@ def _optional(run: Run, root: Path, name: str, read: Callable[[Path], Any]) -> A
         return read(path)
     except (BadInput, OSError, ValueError) as error:
         # The file's path inside the run is enough, and an absolute one is no part of a product.
-        reason = str(error).replace(str(path), "").lstrip(": ")
+        reason = str(error).replace(str(path), "").lstrip(": /")
         if isinstance(error, ValidationError):
             first = error.errors()[0]
             reason = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"

@@ -3,10 +3,11 @@
 import numpy as np
 import pandas as pd
 
-from hexlib.stages.report.board import opening_board
+from hexlib.ladder import wilson
+from hexlib.pages.board import openings_of
 from hexlib.stages.report.charts import Chart, Series, line_chart
 from hexlib.stages.report.read import Run, first_player, last_with
-from hexlib.stages.report.words import UNKNOWN, Section, Table, digest, floats, percent, wilson
+from hexlib.stages.report.words import UNKNOWN, Section, Table, digest, floats, percent
 
 
 def strength(run: Run) -> Section:
@@ -137,30 +138,30 @@ def openings(run: Run) -> Section:
         return section
     solved = last.solved
     assert solved.opening_values is not None
-    board = opening_board(solved.board_size, solved.opening_values, solved.opening_truth)
-    section.board = board
-    known = board.solved
-    best = f"{board.best.name} ({board.best.value:+.2f})"
+    heat = openings_of(solved.board_size, solved.opening_values, solved.opening_truth)
+    section.openings = heat
+    known = heat.solved
+    best = f"{heat.best.cell.name} ({heat.best.value:+.2f})"
     section.intro = (
         f"What the network of {last.name} gives blue for opening on each cell, from −1 (red wins)"
         f" to +1 (blue wins); highest at {best}. Blue owns top and bottom, red left and right."
     )
     verdict = (
-        f" Of {len(known)} solved openings it judges {len(known) - len(board.wrong)} rightly."
+        f" Of {len(known)} solved openings it judges {len(known) - len(heat.wrong)} rightly."
         if known
         else " No solution of this board is known."
     )
     section.intro += verdict
-    section.board_description = (
-        f"Hexagonal board of {board.size} by {board.size} cells with the value of blue's first"
-        f" move on each; highest at {best}.{verdict} The table below gives every cell."
+    section.openings_description = (
+        f"Hexagonal board of {solved.board_size} by {solved.board_size} cells with the value of"
+        f" blue's first move on each; highest at {best}.{verdict} The table below gives every cell."
     )
     words = {1: "blue wins", -1: "red wins", None: UNKNOWN}
     rows = [
-        [cell.name, f"{cell.value:+.2f}", words[cell.truth], "no" if cell.wrong else "yes"]
+        [one.cell.name, f"{one.value:+.2f}", words[one.truth], "no" if one.wrong else "yes"]
         if known
-        else [cell.name, f"{cell.value:+.2f}"]
-        for cell in board.cells
+        else [one.cell.name, f"{one.value:+.2f}"]
+        for one in heat.cells
     ]
     headers = ["first move", "value for blue", *(["solved", "judged rightly"] if known else [])]
     section.folded = [Table("First moves", headers, rows)]

@@ -5,22 +5,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from markupsafe import Markup
-from scipy.stats import binomtest
 
-from hexlib.stages.report.board import Board
+from hexlib.pages.board import Board, Openings, board_of
+from hexlib.pages.games import ShownGame
+from hexlib.pages.tables import Table
 from hexlib.stages.report.charts import Chart
 
 UNKNOWN = "–"
-
-
-@dataclass
-class Table:
-    """Rows of formatted text under `headers`; the first column names the row."""
-
-    caption: str
-    headers: Sequence[str]
-    rows: Sequence[Sequence[str]]
-    footer: Sequence[str] = ()
 
 
 @dataclass
@@ -32,13 +23,19 @@ class Section:
     intro: str = ""
     empty: str = ""
     charts: Sequence[Chart] = ()
-    board: Board | None = None
-    board_description: str = ""
+    openings: Openings | None = None
+    openings_description: str = ""
+    games: Sequence[ShownGame] = ()  # of one board size
     tables: Sequence[Table] = ()
     folded: Sequence[Table] = ()  # behind a click
     facts: list[tuple[str, str, str]] = field(default_factory=list)  # name, value, remark
     notes: list[str] = field(default_factory=list)
     settings: str = ""
+
+    @property
+    def games_board(self) -> Board:
+        """The board that the games are shown on."""
+        return board_of(self.games[0].size)
 
 
 def floats(values: Iterable[float | None]) -> np.ndarray:
@@ -49,24 +46,6 @@ def floats(values: Iterable[float | None]) -> np.ndarray:
 def percent(share: float | None) -> str:
     """A share as 12.3%, or a dash."""
     return UNKNOWN if share is None else f"{share:.1%}"
-
-
-def wilson(wins: int, games: int) -> tuple[float, float]:
-    """95 % interval of a share (Wilson 1927); all of 0 to 1 where the counts make no sense."""
-    if not 0 <= wins <= games or games == 0:
-        return 0.0, 1.0
-    low, high = binomtest(wins, games).proportion_ci(method="wilson")
-    return float(low), float(high)
-
-
-def duration(seconds: float) -> str:
-    """Two units at most, such as 2 h 05 min."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest:02d} s"
-    return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
 def digest(digest: str | None) -> str:

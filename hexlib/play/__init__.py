@@ -1,0 +1,1 @@
+"""How others play against a checkpoint, and have it judge their games."""

@@ -1,0 +1,113 @@
+"""The report and an analysed game in a browser: they open from disk, and can be stepped through."""
+
+import re
+import time
+
+import pytest
+from browser import Visitor, browser  # noqa: F401, a fixture
+from synthetic_run import make_run
+
+from hexlib.game.notation import trmph_line
+from hexlib.stages import report
+from hexlib.stages.report.read import read_run
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return make_run(tmp_path_factory.mktemp("results"), 20, trials=5)
+
+
+@pytest.fixture(scope="module")
+def path(run, tmp_path_factory):
+    path = tmp_path_factory.mktemp("report") / "index.html"
+    report.run(run, path)
+    return path
+
+
+@pytest.fixture
+def visitor(browser, path):  # noqa: F811
+    visitor = Visitor(browser, "file:")
+    visitor.page.goto(path.as_uri())
+    yield visitor
+    assert visitor.faults == []
+    visitor.context.close()
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_page_fits_every_window_and_has_no_fault(browser, path, width, scheme):  # noqa: F811
+    visitor = Visitor(browser, "file:", width, scheme)
+    visitor.page.goto(path.as_uri())
+    assert visitor.overflow() == 0
+    assert visitor.page.locator("figure svg").count() >= 13
+    assert visitor.faults == []
+    visitor.context.close()
+
+
+def test_page_of_a_long_run_is_small_and_soon_drawn(visitor, path):
+    assert path.stat().st_size < 5_000_000
+    begun = time.perf_counter()
+    visitor.page.goto(path.as_uri())
+    visitor.page.evaluate("new Promise((drawn) => requestAnimationFrame(() => drawn()))")
+    assert time.perf_counter() - begun < 2
+
+
+def test_game_is_stepped_by_keys_buttons_and_jumps(visitor, run):
+    game = read_run(run).games[0]
+    visitor.page.locator("[data-viewer]").focus()
+    length = len(game.moves)
+    stones = visitor.page.locator("[data-viewer] .cell.blue, [data-viewer] .cell.red")
+    assert stones.count() == length
+    assert visitor.page.locator(".cell.chain").count() == len(game.data["chain"]) >= game.size
+    visitor.page.keyboard.press("Home")
+    assert stones.count() == 0
+    for _ in range(3):
+        visitor.page.keyboard.press("ArrowRight")
+    assert stones.count() == 3
+    assert visitor.status().startswith(f"Ply 3 of {length}: blue plays ")
+    visitor.page.keyboard.press("ArrowLeft")
+    visitor.part("on").click()
+    visitor.part("on").click()
+    assert stones.count() == 4
+    visitor.part("ply").fill("7")
+    assert stones.count() == 7
+    visitor.part("moves").locator("button").nth(9).click()
+    assert stones.count() == 10
+    visitor.page.locator('[data-part="policy"]').check()
+    heated = visitor.page.locator('[data-viewer] .heat:not([fill-opacity="0"])')
+    assert heated.count() == len(game.plies[10].policy) == 1
+    value = 50 + 50 * game.plies[10].value
+    assert visitor.part("balance").inner_text() == f"blue wins with {value:.0f} %"
+    visitor.part("last").click()
+    assert stones.count() == length
+
+
+def test_games_are_chosen_and_copied(visitor, run):
+    games = read_run(run).games
+    options = visitor.part("game").locator("option").all_inner_texts()
+    assert options == [game.title for game in games]
+    assert len({option.partition(":")[0] for option in options}) == 3
+    visitor.part("game").select_option("2")
+    visitor.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    wanted = trmph_line(7, games[2].moves, games[2].winner)
+    for name, text in [("copy-trmph", wanted), ("copy-sgf", "(;FF[4]GM[11]SZ[7]RE[")]:
+        visitor.part(name).click()
+        visitor.page.get_by_text("is copied.").wait_for()
+        assert visitor.page.evaluate("navigator.clipboard.readText()").startswith(text)
+    moves = wanted.partition(",")[2].partition(" ")[0]
+    link = visitor.part("hexworld").get_attribute("href")
+    assert link == f"https://hexworld.org/board/#7c1,{moves}"
+
+
+def test_choice_of_games(run):
+    games = read_run(run).games
+    kinds = [game.title.partition(":")[0] for game in games]
+    assert kinds == [
+        kind for kind in ("Longest", "Most surprising", "Lost by the favourite") for _ in range(2)
+    ]
+    assert all(re.fullmatch(r"gen_019/clean/chunk_0000\.trmph, game \d+", g.source) for g in games)
+    assert len({tuple(game.moves) for game in games}) == 6
+    for game in games[4:]:  # whom the mean value names has lost
+        known = [ply.value for ply in game.plies[:-1] if ply.value is not None]
+        assert (sum(known) < 0) == (game.winner == 1)
+    assert len(games[0].moves) >= len(games[1].moves) >= max(len(g.moves) for g in games[2:])
