@@ -1,6 +1,9 @@
 configfile: "config/config.yaml"
 
 
+report: "rules/captions/run.rst"
+
+
 include: "rules/common.smk"
 include: "rules/selfplay.smk"
 include: "rules/clean.smk"

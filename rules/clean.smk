@@ -7,7 +7,7 @@ rule clean:
     output:
         games=expand(product("clean/chunk_{chunk}.trmph"), chunk=CHUNKS, allow_missing=True),
         search=expand(product("clean/chunk_{chunk}.search.npz"), chunk=CHUNKS, allow_missing=True),
-        summary=product("clean/summary.json"),
+        summary=shown(product("clean/summary.json"), "clean", "Games"),
         rejected=product("clean/rejected.tsv"),
     log:
         log_of("clean/clean"),

@@ -102,6 +102,12 @@ def intermediate(path):
     return path if CONFIG.keep_intermediate else temp(path)
 
 
+def shown(path, caption, category, gen=None):
+    """Mark a product of a generation as one for `snakemake --report`."""
+    labels = {"generation": "{gen}" if gen is None else f"{gen:03d}", "file": Path(path).name}
+    return report(path, caption=f"captions/{caption}.rst", category=category, labels=labels)
+
+
 def in_all_generations(path):
     """A product of each generation: those to be made, and those of earlier ones that are there."""
     paths = {gen: product(path, gen) for gen in range(LAST + 1)}
@@ -240,7 +246,7 @@ def training_products(gen=None):
     return {
         "checkpoint": product("train/checkpoint.pt", gen),
         "state": product("train/state.pt", gen),
-        "metrics": product("train/metrics.csv", gen),
+        "metrics": shown(product("train/metrics.csv", gen), "metrics", "Training", gen),
         "lineage": product("train/lineage.json", gen),
     }
 

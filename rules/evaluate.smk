@@ -11,7 +11,7 @@ rule evaluate_match:
         newer=product("train/checkpoint.pt"),
         older=starting_checkpoint,
     output:
-        match=product("evaluate/match.json"),
+        match=shown(product("evaluate/match.json"), "match", "Strength"),
     log:
         log_of("evaluate/match"),
     benchmark:
@@ -42,7 +42,7 @@ rule evaluate_solved:
         checkpoint=product("train/checkpoint.pt"),
         positions=POSITION_FILE,
     output:
-        solved=product("evaluate/solved.json"),
+        solved=shown(product("evaluate/solved.json"), "solved", "Strength"),
     log:
         log_of("evaluate/solved"),
     benchmark:
@@ -72,7 +72,7 @@ rule evaluate:
         matches=in_all_generations("evaluate/match.json"),
         solved=in_all_generations("evaluate/solved.json") if HAS_SOLVED else [],
     output:
-        ladder=f"{RUN}/ladder.csv",
+        ladder=report(f"{RUN}/ladder.csv", caption="captions/ladder.rst", category="Strength"),
     log:
         f"logs/{CONFIG.run}/evaluate.log",
     benchmark:

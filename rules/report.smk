@@ -13,7 +13,7 @@ rule report:
         samples=in_all_generations("shuffle/bucket_0000.npz"),
         search=expand(product("clean/chunk_{chunk}.search.npz", LAST), chunk=CHUNKS),
     output:
-        page=f"{RUN}/report/index.html",
+        page=report(f"{RUN}/report/index.html", caption="captions/report.rst", category="Run"),
     log:
         f"logs/{CONFIG.run}/report.log",
     benchmark:

@@ -71,6 +71,18 @@ def test_every_game_and_position_is_accounted_for(finished):
     assert ladder["generation"].tolist() == ["initial", "gen_000", "gen_001"]
 
 
+def test_snakemakes_own_report_has_the_page_and_its_sources(finished):
+    project, _ = finished
+    made = project.snakemake("--report", "whole.html", *TINY)
+    assert made.returncode == 0, made.stdout
+    text = (project.folder / "whole.html").read_text()
+    for name in ("report/index.html", "ladder.csv", "metrics.csv", "match.json", "summary.json"):
+        assert name in text
+    for category in ("Run", "Strength", "Training", "Games"):
+        assert f'"{category}"' in text
+    assert "A run of hexlib" in text
+
+
 def test_a_second_run_has_nothing_to_do(finished):
     project, _ = finished
     again = project.snakemake("train", "report", "--cores", "2", *TINY)
