@@ -44,7 +44,7 @@ format: $(DEV) ## Format all code
 schema: $(RUN) ## Write config/schema.yaml and config/README.md from hexlib/settings.py
 	@python -m hexlib.reference
 
-pictures: $(RUN) ## Make the documentation's pictures from a run: make pictures RUN_DIR=results/default
+pictures: $(DEV) ## Make the documentation's pictures from a run: make pictures RUN_DIR=results/default
 	@python docs/pictures.py $(or $(RUN_DIR),results/default)
 
 lock: ## Write envs/requirements.txt and requirements-dev.txt anew from the .in files

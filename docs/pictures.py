@@ -1,6 +1,6 @@
-"""Make the pictures of the documentation from a run: `make pictures RUN=results/default`.
+"""Make the pictures of the documentation from a run: `make pictures RUN_DIR=results/default`.
 
-Needs a Chromium on the PATH (Debian: `apt install chromium`).
+Needs a Chromium on the PATH (Debian: `apt install chromium`) and what the tests need.
 """
 
 import shutil
@@ -9,37 +9,70 @@ import sys
 import tempfile
 from pathlib import Path
 
+from playwright.sync_api import Browser, Page, sync_playwright
+
 HERE = Path(__file__).parent
-# No window, no request of the browser's own, and a fresh profile, so that the page is all there is.
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--hide-scrollbars",
-    "--blink-settings=preferredColorScheme=1",
-]
+MOVES = "#7,b3e4d4d3e2"  # of the game in the picture of `hexlib play`
+PLAY = [sys.executable, "-m", "hexlib.cli", "play", "--port", "0"]
+ANALYZE = [sys.executable, "-m", "hexlib.cli", "analyze", "--simulations", "256"]
 
 
-def picture(page: Path, output: Path, width: int, height: int) -> None:
-    """Save the top of a page as PNG, `width` × `height` CSS pixels."""
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    if chromium is None:
-        sys.exit("no chromium on the PATH; on Debian: apt install chromium")
-    with tempfile.TemporaryDirectory() as profile:
-        window = [f"--user-data-dir={profile}", f"--window-size={width},{height}"]
-        subprocess.run(
-            [chromium, *FLAGS, *window, f"--screenshot={output}", page.resolve().as_uri()],
-            check=True,
-            capture_output=True,
-        )
+def opened(browser: Browser, address: str, width: int, height: int, scheme: str = "light") -> Page:
+    """A page of so many CSS pixels."""
+    size = {"width": width, "height": height}
+    page = browser.new_page(viewport=size, color_scheme=scheme)  # type: ignore[arg-type]
+    page.goto(address)
+    return page
+
+
+def save(page: Page, name: str, part: str | None = None) -> None:
+    """Save the window, or a part of the page, as PNG beside this file."""
+    path = HERE / f"{name}.png"
+    if part:
+        page.locator(part).first.screenshot(path=path)
+    else:
+        page.screenshot(path=path)
+    print(f"wrote {path}")
+
+
+def pictures(browser: Browser, run: Path) -> None:
+    """All of them."""
+    report = (run / "report/index.html").resolve().as_uri()
+    save(opened(browser, report, 1100, 1500), "report")
+
+    page = opened(browser, report, 1100, 900, "dark")
+    page.locator("[data-part=game]").select_option(index=2)
+    page.locator("[data-part=ply]").fill("12")
+    save(page, "viewer", "[data-viewer]")
+
+    checkpoint = str(sorted(run.glob("gen_*/train/checkpoint.pt"))[-1])
+    with subprocess.Popen(
+        [*PLAY, "--checkpoint", checkpoint], stderr=subprocess.PIPE, text=True
+    ) as server:
+        assert server.stderr is not None
+        address = next(word for line in server.stderr for word in line.split() if "http:" in word)
+        page = opened(browser, f"{address}?size=7", 1100, 760)
+        page.locator("[data-part=hints]").check()
+        page.locator("[data-part=text]").fill(MOVES)
+        page.locator("[data-part=paste] button").click()
+        page.locator("[data-part=balance]").wait_for()
+        save(page, "play", "[data-play]")
+        server.terminate()
+
+    with tempfile.TemporaryDirectory() as folder:
+        output = Path(folder) / "analysis.html"
+        games = sorted(run.glob("gen_*/clean/chunk_0000.trmph"))[0]  # early ones have blunders
+        options = ["--checkpoint", checkpoint, "--output", str(output)]
+        subprocess.run([*ANALYZE, str(games), *options], check=True)
+        save(opened(browser, output.as_uri(), 1100, 760), "analysis")
 
 
 if __name__ == "__main__":
-    run = Path(sys.argv[1])
-    picture(run / "report/index.html", HERE / "report.png", 1100, 1500)
-    print(f"wrote {HERE / 'report.png'}")
+    found = shutil.which("chromium") or shutil.which("chromium-browser")
+    if found is None:
+        sys.exit("no chromium on the PATH; on Debian: apt install chromium")
+    with sync_playwright() as playwright:
+        pictures(
+            playwright.chromium.launch(executable_path=found, args=["--no-sandbox"]),
+            Path(sys.argv[1]),
+        )

@@ -104,8 +104,8 @@ def page(game: ShownGame, judged: Sequence[Judgement], player: str, simulations:
         intro=(
             f"Judged by {player} with {simulations:,} simulations a position. A move that gives"
             f" away {DOUBTFUL:.0%} of the chance to win is doubtful (?), {BLUNDER:.0%} a blunder"
-            f" (??). Blunders: blue {blunders[BLUE]}, red {blunders[RED]}. The move that should"
-            " have been made is outlined."
+            f" (??). Blunders: blue {blunders[BLUE]}, red {blunders[RED]}. The best next move is"
+            " outlined."
         ),
         judgements=Table("Every move, with the chances of the player who makes it", headers, rows),
     )
