@@ -9,6 +9,7 @@ import yaml
 from hexlib.game import positions, records
 from hexlib.game.board import geometry, random_games
 from hexlib.ladder import write_ladder
+from hexlib.sources import search_path
 
 SIZE = 7
 
@@ -99,8 +100,8 @@ def make_games(folder, number, size, count=60):
         values, counts, games.moves[counts > 0].astype(np.uint16), np.ones(counts.sum(), np.float16)
     )
     chunk = folder / "clean/chunk_0000.trmph"
-    records.write_games(chunk, games, {"kind": "games", "board_size": size})
-    records.write_search(records.search_path(chunk), search, {})
+    records.write_games(chunk, [games], {"kind": "games", "board_size": size})
+    records.write_search(search_path(chunk), search, {})
     return games, search
 
 

@@ -7,6 +7,8 @@ import pytest
 from browser import Visitor, browser  # noqa: F401, a fixture
 from synthetic_run import make_run
 
+from hexlib.game.convert import read_any
+from hexlib.game.hexworld import format_hexworld
 from hexlib.game.notation import trmph_line
 from hexlib.stages import report
 from hexlib.stages.report.read import read_run
@@ -82,7 +84,7 @@ def test_game_is_stepped_by_keys_buttons_and_jumps(visitor, run):
     assert stones.count() == length
 
 
-def test_games_are_chosen_and_copied(visitor, run):
+def test_games_are_chosen_and_copied(visitor, run, tmp_path):
     games = read_run(run).games
     options = visitor.part("game").locator("option").all_inner_texts()
     assert options == [game.title for game in games]
@@ -94,9 +96,13 @@ def test_games_are_chosen_and_copied(visitor, run):
         visitor.part(name).click()
         visitor.page.get_by_text("is copied.").wait_for()
         assert visitor.page.evaluate("navigator.clipboard.readText()").startswith(text)
-    moves = wanted.partition(",")[2].partition(" ")[0]
+    # What the scripts write is what the library reads and writes.
+    sgf = tmp_path / "game.sgf"
+    sgf.write_text(visitor.page.evaluate("navigator.clipboard.readText()"))
+    ((game, connected),) = read_any(sgf)
+    assert (game.moves, game.winner, connected) == (games[2].moves, games[2].winner, True)
     link = visitor.part("hexworld").get_attribute("href")
-    assert link == f"https://hexworld.org/board/#7c1,{moves}"
+    assert link == format_hexworld(game, connected)
 
 
 def test_choice_of_games(run):

@@ -41,7 +41,7 @@ function sgfOf(moves, n, winner) {
 }
 
 const hexWorldOf = (moves, n) =>
-  `https://hexworld.org/board/#${n}c1,${namesOf(withoutSwap(moves, n), n).join("")}`;
+  `https://hexworld.org/board/#${n},${namesOf(withoutSwap(moves, n), n).join("")}`;
 
 /** Paints one board. */
 class Board {
