@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install -qq
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 unexport PYTHONPATH PYTHONHOME
 
-.PHONY: help train test test-slow kill-campaign lint format schema pictures lock audit clean
+.PHONY: help train test test-slow kill-campaign lint format schema pictures api lock audit clean
 .DEFAULT_GOAL := help
 
 help: ## This list
@@ -46,6 +46,10 @@ schema: $(RUN) ## Write config/schema.yaml and config/README.md from hexlib/sett
 
 pictures: $(DEV) ## Make the documentation's pictures from a run: make pictures RUN_DIR=results/default
 	@python docs/pictures.py $(or $(RUN_DIR),results/default)
+
+api: $(DEV) ## Write the library's docstrings as pages to docs/api/
+	@pdoc --output-directory docs/api --docformat markdown hexlib '!hexlib.verbs'
+	@echo 'Wrote docs/api/index.html'
 
 lock: ## Write envs/requirements.txt and requirements-dev.txt anew from the .in files
 	@rm -rf .lock && $(PYTHON) -m venv .lock

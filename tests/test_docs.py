@@ -3,8 +3,10 @@
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -13,8 +15,8 @@ REPOSITORY = Path(__file__).parents[1]
 PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
 
 
-def blocks(page):
-    return re.findall(r"^```sh\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+def blocks(page, kind="sh"):
+    return re.findall(rf"^```{kind}\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
 
 
 def commands(page, word):
@@ -46,23 +48,63 @@ def test_make_targets_of_the_readme_exist():
         assert done.returncode == 0, done.stderr
 
 
-def test_the_stages_run_by_hand(tmp_path):
-    (block,) = blocks(REPOSITORY / "docs/by-hand.md")
+@pytest.fixture
+def in_folder(tmp_path):
+    """Runs commands in a folder in which `hexlib` is the one of this repository."""
     tool = tmp_path / "bin/hexlib"
     tool.parent.mkdir()
     tool.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m hexlib.cli "$@"\n')
     tool.chmod(0o755)
     path = f"{tool.parent}{os.pathsep}{os.environ['PATH']}"
-    done = subprocess.run(
-        ["bash", "-e", "-c", block],
-        cwd=tmp_path,
-        env={**os.environ, "PATH": path, "PYTHONPATH": str(REPOSITORY)},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stderr
-    assert "kind: checkpoint" in done.stdout
+    where = {"cwd": tmp_path, "text": True}
+    where["env"] = {**os.environ, "PATH": path, "PYTHONPATH": str(REPOSITORY)}
+
+    def run(*command):
+        done = subprocess.run(command, **where, capture_output=True, timeout=300)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    run.start = lambda *command: subprocess.Popen(command, **where, stderr=subprocess.PIPE)
+    return run
+
+
+def test_the_stages_run_by_hand_and_the_library_answers(in_folder):
+    (block,) = blocks(REPOSITORY / "docs/by-hand.md")
+    assert "kind: checkpoint" in in_folder("bash", "-e", "-c", block)
+    (code,) = blocks(REPOSITORY / "docs/api.md", "python")
+    said = in_folder(sys.executable, "-c", code)
+    assert re.fullmatch(r"[a-e][1-5] [+-]\d\.\d\d for the player to move\n", said)
+
+
+def test_tutorial_leads_from_a_run_to_a_game_and_its_analysis(in_folder, tmp_path):
+    """With a run as it would be, but for a random network and one game."""
+    page = REPOSITORY / "docs/tutorial.md"
+    run = tmp_path / "results/default"
+    in_folder("hexlib", "init", "--output", f"{run}/gen_011/train/checkpoint.pt")
+    games = run / "gen_000/clean/chunk_0000.trmph"
+    games.parent.mkdir(parents=True)
+    games.write_text("#7,a1b1 b\n#7,a1c1 b\n#7,d1a1d2a2d3a3d4a4d5a5d6a6d7 b\n")
+    play, *others = sorted(commands(page, "hexlib"), key=lambda line: "hexlib play" not in line)
+    assert play.startswith("hexlib play ")
+    for command in others:
+        if "status" in command:  # told of whole runs in tests/test_status.py
+            continue
+        in_folder(*shlex.split(command))
+    assert "Blunders: blue" in (tmp_path / "game.html").read_text()
+    server = in_folder.start(*shlex.split(play), "--port", "0")
+    try:
+        address = re.search(r"http://\S+", server.stderr.readline())[0]
+        with urllib.request.urlopen(address) as answer:
+            assert "Hex against a network" in answer.read().decode()
+    finally:
+        server.send_signal(signal.SIGINT)
+        assert server.wait(20) == 130
+
+
+def test_snakemake_commands_of_the_tutorial_plan_jobs(new_project):
+    (command,) = commands(REPOSITORY / "docs/tutorial.md", "snakemake")
+    plan = new_project().snakemake(*shlex.split(command)[1:], "--dry-run")
+    assert plan.returncode == 0, plan.stdout
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -4,6 +4,7 @@ The server remembers no game: each question brings all moves, so that a browser 
 any number of them may be open.
 """
 
+import socket
 from typing import Annotated, Any, Literal, TypeVar
 
 import anyio
@@ -154,19 +155,28 @@ def app(player: Player, name: str) -> Starlette:
     )
 
 
+class Announced(uvicorn.Server):
+    """A server that tells its address once it answers there."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to answer."""
+        await super().startup(sockets)
+        for one in sockets or ():
+            logs.log.info(f"play: http://{HOST}:{one.getsockname()[1]}/ (Ctrl-C ends it)")
+
+
 def serve(player: Player, name: str, port: int) -> None:
     """Serve on loopback until Ctrl-C; port 0 takes a free one. The address is logged.
 
     Raises BadInput where the port is taken.
     """
     config = uvicorn.Config(app(player, name), host=HOST, port=port, log_level="warning")
-    server = uvicorn.Server(config)
+    server = Announced(config)
     try:
-        socket = config.bind_socket()
+        bound = config.bind_socket()
     except SystemExit:
         raise BadInput(f"--port {port}: cannot be listened on; name another, or 0") from None
-    logs.log.info(f"play: http://{HOST}:{socket.getsockname()[1]}/ (Ctrl-C ends it)")
-    server.run(sockets=[socket])
+    server.run(sockets=[bound])
     signals.stop_if_asked("stopped")
 
 
