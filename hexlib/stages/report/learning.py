@@ -59,9 +59,8 @@ def training(run: Run) -> Section:
     tried = [one for one in run.generations if one.trials]
     if tried:
         charts.append(_trials_chart(tried[-1]))
-        section.tables = [_trials_table(tried)]
     section.charts = charts
-    section.folded = [_training_table(trained)]
+    section.folded = [_training_table(trained), *([_trials_table(tried)] if tried else [])]
     return section
 
 
