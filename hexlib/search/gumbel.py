@@ -15,6 +15,7 @@ from hexlib.kernel import SameTypes, first_of_highest, kernel
 from hexlib.search import tactics
 from hexlib.search.halving import visit_tables
 from hexlib.search.interface import LEARN_POLICY, Found, Positions
+from hexlib.search.policy import turn_board
 from hexlib.search.qtransform import EXCLUDED, completed, most_lagging, softmax
 from hexlib.search.tree import (
     Tree,
@@ -210,13 +211,7 @@ def _gather(tree, roots, n, slots, boards):
             continue
         slots[count] = g
         node = tree.nodes[g] - 1
-        cells, colour, board = tree.cells[g, node], tree.colour[g, node], boards[count]
-        for row in range(n):
-            for column in range(n):
-                stone = cells[row * n + column]
-                seen = row * n + column if colour == BLUE else column * n + row
-                # 1 for the player to move, 2 for the opponent.
-                board[seen] = stone if colour == BLUE or stone == 0 else 3 - stone
+        turn_board(tree.cells[g, node], tree.colour[g, node], n, boards[count])
         count += 1
     return count
 
