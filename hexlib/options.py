@@ -86,7 +86,7 @@ def common_options(parser: argparse.ArgumentParser, *names: str) -> None:
         parser.add_argument("--log", metavar="F", help="Also write what is said to this file.")
 
 
-def board_size_of(arguments: argparse.Namespace, checkpoint: str | None = None) -> int:
+def asked_board_size(arguments: argparse.Namespace, checkpoint: str | None = None) -> int:
     """The board size asked for, or the one that the checkpoint was last trained on."""
     if arguments.board_size is not None:
         return arguments.board_size

@@ -18,7 +18,6 @@ from hexlib.search.interface import LEARN_POLICY, Found, Positions
 from hexlib.search.policy import turn_board
 from hexlib.search.qtransform import EXCLUDED, completed, most_lagging, softmax
 from hexlib.search.tree import (
-    Tree,
     back_up,
     best_untried,
     expand,
@@ -268,13 +267,12 @@ class GumbelSearch:
         self.slots = slots
         self.target = LEARN_POLICY
         self.board_size = board_size
-        self.simulations = simulations
         self.noise_scale = noise_scale
         cheap_simulations = min(cheap_simulations, simulations)
         self._budgets = np.array([simulations, cheap_simulations], np.int32)
         self._visit_tables = visit_tables(min(considered, board_size**2), self._budgets)
         self._geometry = geometry(board_size)
-        self._tree: Tree = new_tree(slots, simulations + 1, board_size**2)
+        self._tree = new_tree(slots, simulations + 1, board_size**2)
         self._roots = new_roots(slots, board_size**2)
         self._waiting = np.empty(0, np.int64)
         self._start, self._advance = SameTypes(_start), SameTypes(_advance)
