@@ -105,7 +105,7 @@ def on_corrupt_of(arguments: argparse.Namespace) -> OnCorrupt:
     return read_config(config).on_corrupt if config else "stop"
 
 
-def board_size_of(arguments: argparse.Namespace, checkpoint: str | None = None) -> int:
+def asked_board_size(arguments: argparse.Namespace, checkpoint: str | None = None) -> int:
     """The board size asked for, or the one that the checkpoint was last trained on."""
     if arguments.board_size is not None:
         return arguments.board_size

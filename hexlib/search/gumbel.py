@@ -15,9 +15,9 @@ from hexlib.kernel import SameTypes, first_of_highest, kernel
 from hexlib.search import tactics
 from hexlib.search.halving import visit_tables
 from hexlib.search.interface import LEARN_POLICY, Found, Positions
+from hexlib.search.policy import turn_board
 from hexlib.search.qtransform import EXCLUDED, completed, most_lagging, softmax
 from hexlib.search.tree import (
-    Tree,
     back_up,
     best_untried,
     children_of,
@@ -211,13 +211,7 @@ def _gather(tree, roots, n, slots, boards):
             continue
         slots[count] = g
         node = tree.nodes[g] - 1
-        cells, colour, board = tree.cells[g, node], tree.colour[g, node], boards[count]
-        for row in range(n):
-            for column in range(n):
-                stone = cells[row * n + column]
-                seen = row * n + column if colour == BLUE else column * n + row
-                # 1 for the player to move, 2 for the opponent.
-                board[seen] = stone if colour == BLUE or stone == 0 else 3 - stone
+        turn_board(tree.cells[g, node], tree.colour[g, node], n, boards[count])
         count += 1
     return count
 
@@ -274,13 +268,12 @@ class GumbelSearch:
         self.slots = slots
         self.target = LEARN_POLICY
         self.board_size = board_size
-        self.simulations = simulations
         self.noise_scale = noise_scale
         cheap_simulations = min(cheap_simulations, simulations)
         self._budgets = np.array([simulations, cheap_simulations], np.int32)
         self._visit_tables = visit_tables(min(considered, board_size**2), self._budgets)
         self._geometry = geometry(board_size)
-        self._tree: Tree = new_tree(slots, simulations + 1, board_size**2)
+        self._tree = new_tree(slots, simulations + 1, board_size**2)
         self._roots = new_roots(slots, board_size**2)
         self._waiting = np.empty(0, np.int64)
         self._start, self._advance = SameTypes(_start), SameTypes(_advance)

@@ -4,21 +4,30 @@ import numpy as np
 from numba import njit
 
 from hexlib.game.board import BLUE, EMPTY
+from hexlib.kernel import kernel
 from hexlib.search.interface import LEARN_PLAYED, Found, Positions
+from hexlib.search.tactics import opponent
+
+
+@kernel
+def turn_board(cells, colour, n, board):
+    """Fill `board` int8 [A] with a position as the network sees it (0, 1 own, 2 opponent).
+
+    `cells` int8 [A + 1]. For red to move rows and columns change places, so that the player to move
+    always connects top to bottom.
+    """
+    for row in range(n):
+        for column in range(n):
+            stone = cells[row * n + column]
+            seen = row * n + column if colour == BLUE else column * n + row
+            board[seen] = stone if colour == BLUE or stone == EMPTY else opponent(stone)
 
 
 @njit(cache=True)
 def turned(cells, colours, n, boards):
-    """Fill `boards` int8 [K, A] with positions as the network sees them (0, 1 own, 2 opponent).
-
-    `cells` int8 [K, A + 1]. For red to move rows and columns change places, so that the player to
-    move always connects top to bottom.
-    """
+    """Fill `boards` int8 [K, A] with positions `cells` int8 [K, A + 1], as `turn_board`."""
     for k in range(len(colours)):
-        for cell in range(n * n):
-            seen = cell if colours[k] == BLUE else (cell % n) * n + cell // n
-            stone = cells[k, cell]
-            boards[k, seen] = 0 if stone == EMPTY else (1 if stone == colours[k] else 2)
+        turn_board(cells[k], colours[k], n, boards[k])
 
 
 class PolicySearch:

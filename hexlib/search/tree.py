@@ -95,11 +95,17 @@ def _open_node(tree, g, node, colour, neighbours, own_edges):
 
 
 @kernel
+def _set_position(tree, g, node, cells, chains, edges):
+    """Copy a position into a node."""
+    copy_into(tree.cells[g, node], cells)
+    copy_into(tree.chains[g, node], chains)
+    copy_into(tree.edges[g, node], edges)
+
+
+@kernel
 def open_root(tree, g, cells, chains, edges, colour, neighbours, own_edges):
     """Begin slot g anew from a position; returns the verdict of tactics."""
-    copy_into(tree.cells[g, 0], cells)
-    copy_into(tree.chains[g, 0], chains)
-    copy_into(tree.edges[g, 0], edges)
+    _set_position(tree, g, 0, cells, chains, edges)
     tree.nodes[g] = 1
     return _open_node(tree, g, 0, colour, neighbours, own_edges)
 
@@ -113,12 +119,10 @@ def expand(tree, g, node, move, neighbours, own_edges):
     tree.prior[g, child] = tree.untried[g, node, move]
     tree.untried[g, node, move], tree.best[g, node] = 0, UNKNOWN
     tree.older[g, child], tree.newest[g, node] = tree.newest[g, node], child
-    cells, chains, edges = tree.cells[g, child], tree.chains[g, child], tree.edges[g, child]
-    copy_into(cells, tree.cells[g, node])
-    copy_into(chains, tree.chains[g, node])
-    copy_into(edges, tree.edges[g, node])
+    _set_position(tree, g, child, tree.cells[g, node], tree.chains[g, node], tree.edges[g, node])
+    position = (tree.cells[g, child], tree.chains[g, child], tree.edges[g, child])
     colour = tree.colour[g, node]
-    place(cells, chains, edges, move, colour, neighbours, own_edges)
+    place(*position, move, colour, neighbours, own_edges)
     _open_node(tree, g, child, tactics.opponent(colour), neighbours, own_edges)
     return child
 

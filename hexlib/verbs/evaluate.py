@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from hexlib import logs, settings
-from hexlib.options import add_options, board_size_of, common_options, section_of
+from hexlib.options import add_options, asked_board_size, common_options, section_of
 from hexlib.printing import write_or_say
 
 
@@ -45,7 +45,7 @@ def run(arguments: argparse.Namespace) -> None:
             measure.positions,
             measure,
             inference,
-            board_size_of(arguments),
+            asked_board_size(arguments),
         )
         for name in ("raw", "search"):
             figures = result[name] or {}
@@ -61,7 +61,7 @@ def run(arguments: argparse.Namespace) -> None:
             Path(arguments.b),
             measure,
             inference,
-            board_size_of(arguments, arguments.a),
+            asked_board_size(arguments, arguments.a),
             arguments.seed,
         )
         logs.log.info(

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from hexlib import settings
-from hexlib.options import add_options, board_size_of, common_options, section_of
+from hexlib.options import add_options, asked_board_size, common_options, section_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,7 +42,7 @@ def run(arguments: argparse.Namespace) -> None:
         output,
         section_of(arguments, settings.Selfplay),
         section_of(arguments, settings.Inference),
-        board_size=board_size_of(arguments),
+        board_size=asked_board_size(arguments),
         games=arguments.games,
         first_game=arguments.first_game,
         generation=arguments.generation,

@@ -93,8 +93,7 @@ def play(
     game_in = np.full(search.slots, -1, np.int64)
     queue = list(keys)[::-1]
     resignations = Resignations()
-
-    position = Positions(table.cells, table.chains, table.edges, table.colour)
+    positions = Positions(table.cells, table.chains, table.edges, table.colour)
 
     def begin(slots: np.ndarray) -> np.ndarray:
         slots = slots[: len(queue)]
@@ -105,7 +104,7 @@ def play(
         return slots
 
     def think(slots: np.ndarray) -> np.ndarray:
-        return search.start(slots, position, slots, table.move_key, table.cheap)
+        return search.start(slots, positions, slots, table.move_key, table.cheap)
 
     done = think(begin(np.arange(search.slots)))
     while True:
