@@ -33,6 +33,7 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for k, seed in enumerate(targets.TARGETS[name][1]()):
         (folder / f"seed_{k}").write_bytes(seed)
+        targets.feed(name, seed)  # imports and compiles, which would count as slow
     atheris.Setup(sys.argv, lambda data: targets.feed(name, data))
     atheris.Fuzz()
 
