@@ -294,3 +294,10 @@ def test_foreign_file_is_told(tmp_path):
     with pytest.raises(BadInput, match=r"none of its \d+ lines is a record; take it") as error:
         run([tmp_path / "x.trmph"], tmp_path / "clean")
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("n", [-3, 0, 2, 20, 25])
+def test_a_board_size_that_is_not_played_is_told(tmp_path, n):
+    path = write_lines(tmp_path / "x.trmph", [f"#{n},a1b1a2 b"])
+    with pytest.raises(BadInput, match=f"board size {n}: sizes from 3 to 19 are possible; set one"):
+        run([path], tmp_path / "clean", n)
