@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install -qq
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 unexport PYTHONPATH PYTHONHOME
 
-.PHONY: help train test test-slow kill-campaign lint format schema pictures api lock audit clean
+.PHONY: help train test test-slow kill-campaign fuzz lint format schema pictures api lock audit clean
 .DEFAULT_GOAL := help
 
 help: ## This list
@@ -28,6 +28,15 @@ test-slow: $(DEV) ## The tests that take minutes
 
 kill-campaign: $(DEV) ## Kill a small run at KILLS=200 moments; its products must be the same bytes
 	@python tests/kill_campaign.py --kills $(or $(KILLS),200)
+
+fuzz: $(DEV) ## Feed broken bytes to every reader, for SECONDS=75 each by atheris, and by hypothesis
+	@$(PIP) -r envs/requirements-fuzz.in
+	@FUZZ_EXAMPLES=20000 pytest tests/test_fuzz.py
+	@for target in games any_games search positions parts document checkpoint journal; do \
+		python tests/fuzz/atheris_driver.py $$target .fuzz/$$target -artifact_prefix=.fuzz/ \
+			-max_total_time=$(or $(SECONDS),75) -max_len=65536 -timeout=10 -rss_limit_mb=512 \
+			|| exit 1; \
+	done
 
 lint: $(DEV) ## Check style, types and the workflow's rules
 	@ruff check .
@@ -67,7 +76,7 @@ audit: ## Ask PyPI for known faults of the packages in envs/requirements.txt
 	@rm -rf .lock
 
 clean: ## Remove .venv and all caches; results and logs stay
-	@rm -rf .venv .lock .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+	@rm -rf .venv .lock .pytest_cache .mypy_cache .ruff_cache .hypothesis .fuzz *.egg-info
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(RUN): envs/requirements.txt pyproject.toml

@@ -35,6 +35,21 @@ def openspiel_random_games(n: int, games: int) -> Callable[[], int]:
     return step
 
 
+def openspiel_winner(n: int) -> Callable[[list[int]], int]:
+    """What plays a game through OpenSpiel's rules: 0 if the first player wins, else 1."""
+    import pyspiel
+
+    game = pyspiel.load_game(f"hex(board_size={n})")
+
+    def winner(moves: list[int]) -> int:
+        state = game.new_initial_state()
+        for move in moves:
+            state.apply_action(move)
+        return int(state.player_return(1) > 0)
+
+    return winner
+
+
 def openspiel_moves(n: int, simulations: int) -> tuple[Callable[[], int]]:
     """Moves of OpenSpiel's C++ MCTS bot, one random rollout a simulation and no network."""
     import pyspiel

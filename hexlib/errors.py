@@ -16,8 +16,10 @@ class Damaged(BadInput):
     """
 
     def __init__(self, path: Path | str, problem: str, remedy: str):
-        super().__init__(f"{path}: {problem}; {remedy}")
-        self.path, self.problem = Path(path), problem
+        # What is found in a damaged file may be anything, and the error is to stay one line.
+        self.problem = "".join(c if c.isprintable() else repr(c)[1:-1] for c in problem)
+        self.path = Path(path)
+        super().__init__(f"{path}: {self.problem}; {remedy}")
 
 
 class Interrupted(BaseException):

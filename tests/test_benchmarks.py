@@ -90,3 +90,11 @@ def test_selfplay_counts_duplicates_of_a_checkpoint(run, tmp_path):
     # There are few games on 3×3.
     assert 0 < int(row[2]) < 60
     assert row[3] == f"{int(row[2]) / 60:.1%}"
+
+
+def test_clean_prints_rates_of_reading_and_cleaning(run):
+    table = {(row[0], row[1]): row[2:] for row in rows(run("clean"))[2:]}
+    for what, limit in (("moves read", "each byte once"), ("games cleaned", "copied and synced")):
+        assert positive(table[what, "hexlib"][0])
+        assert positive(table[what, f"limit: {limit}"][0])
+    assert table["games cleaned", "Python, played by OpenSpiel"][0] == "not installed"

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from broken import GOOD, RECORDS
 from synthetic import made_up_search, random_games
 
 from hexlib import files, lines
@@ -18,84 +19,6 @@ from hexlib.game.symmetry import reflection, rotation
 from hexlib.settings import Clean
 from hexlib.sources import search_path
 from hexlib.stages import clean
-
-# A game of 3×3 that blue wins: down the first column.
-GOOD = "#3,a1b1a2b2a3 b"
-# What may be wrong with a record, and what it is then called.
-BROKEN = {
-    "": None,  # an empty line is none
-    "# a comment": None,
-    "garbage": "not a record",
-    "a1b1a2b2a3 b": "not a record",
-    "3,a1b1a2b2a3 b": "not a record",
-    "#,a1b1a2b2a3 b": "not a record",
-    "##3,a1b1a2b2a3 b": "not a record",
-    "#3 a1b1a2b2a3 b": "not a record",
-    "#3;a1b1a2b2a3 b": "not a record",
-    "#-3,a1b1a2b2a3 b": "not a record",
-    "#three,a1b1a2b2a3 b": "not a record",
-    "#comment": "not a record",
-    "http://trmph.com/hex/board": "not a record",
-    "see http://trmph.com/hex/board#3,a1b1a2b2a3 b": "not a record",
-    "word#3,a1b1a2b2a3 b": "not a record",
-    "(;FF[4]GM[11]SZ[3];B[a1])": "not a record",
-    '{"moves": "a1b1a2b2a3"}': "not a record",
-    "\x00\x00\x00\x00": "not a record",
-    "ﬁ＃3,a1b1a2b2a3 b": "not a record",
-    "#4,a1b1a2b2a3 b": "another board size",
-    "#2,a1b1a2b2a3 b": "another board size",
-    "#0,a1b1a2b2a3 b": "another board size",
-    "#13,a1b1a2b2a3 b": "another board size",
-    "#033,a1b1a2b2a3 b": "another board size",
-    "#999,a1b1a2b2a3 b": "another board size",
-    "http://www.trmph.com/hex/board#11,a1b1a2b2a3 b": "another board size",
-    "#3,a1b1a2b2a3! b": "unreadable move",
-    "#3,a1,b1,a2,b2,a3 b": "unreadable move",
-    "#3,a1-b1-a2-b2-a3 b": "unreadable move",
-    "#3,1a1b2a2b3a b": "unreadable move",
-    "#3,a1b1ab2a3 b": "unreadable move",
-    "#3,a1b1a2b2a b": "unreadable move",
-    "#3,a1b1a2b2a": "unreadable move",
-    "#3,a1b1a2b2a3b": "unreadable move",
-    "#3,swapa1 b": "unreadable move",
-    "#3,a1b1a2b2a3é b": "unreadable move",
-    "#3,a111b1 b": "move off the board",
-    "#3,a1b1a2b2a4 b": "move off the board",
-    "#3,d1b1a2b2a3 b": "move off the board",
-    "#3,z1b1a2b2a3 b": "move off the board",
-    "#3,a0b1a2b2a3 b": "move off the board",
-    "#3,a1b1a2b2a33 b": "move off the board",
-    "#3,": "no moves",
-    "#3, b": "no moves",
-    "#3,\tr": "no moves",
-    "#3,a1b1a2b2a3": "no winner",
-    "#3,a1b1a2b2a3   ": "no winner",
-    "#3,a1b1a2b2a3 # blue": "no winner",
-    "#3,a1b1a2b2a3 blue": "unknown winner",
-    "#3,a1b1a2b2a3 B": "unknown winner",
-    "#3,a1b1a2b2a3 w": "unknown winner",
-    "#3,a1b1a2b2a3 0": "unknown winner",
-    "#3,a1b1a2b2a3 3": "unknown winner",
-    "#3,a1b1a2b2a3 12": "unknown winner",
-    "#3,a1b1a2b2a3 ?": "unknown winner",
-    "#3,a1 b1 a2 b2 a3 b": "unknown winner",
-    "#3,a1b1a2b2a3 b r": "text after the winner",
-    "#3,a1b1a2b2a3 b resign": "text after the winner",
-    "#3,a1b1a2b2a3 b #note": "text after the winner",
-    "#3,a1b1a2b1a3 b": "move on an occupied cell",
-    "#3,a1b1a1b2a3 b": "move on an occupied cell",
-    "#3,a1b1b1b2a3 b": "move on an occupied cell",
-    "#3,a1b1a2b2a3c3 b": "move after the end of the game",
-    "#3,a1b1a2b2a3a3 b": "move after the end of the game",
-    "#3,a1b1a2b2a3b3c3 b": "move after the end of the game",
-    "#3,a1 b": "game not finished",
-    "#3,a1b1a2b2 b": "game not finished",
-    "#3,a1b1a2b2c3 r": "game not finished",
-    "#3,b1b1 b": "game not finished",
-    "#3,c1a1c2a2c3 r": "wrong winner",
-    "#3,a1b1a2b2a3 r": "two winners for the same moves",
-    "#3,c3b3c2b2c1 2": "two winners for the same moves",
-}
 
 
 def run(inputs, output, n=3, chunks=1, **settings):
@@ -137,16 +60,16 @@ def bytes_in(folder: Path):
 
 
 def test_every_broken_record_is_called_by_its_name(tmp_path):
-    path = write_lines(tmp_path / "x.trmph", [GOOD, *BROKEN, GOOD])
+    path = write_lines(tmp_path / "x.trmph", [GOOD, *RECORDS, GOOD])
     summary = run([path], tmp_path / "clean")
-    wanted = Counter(reason for reason in BROKEN.values() if reason)
+    wanted = Counter(reason for reason in RECORDS.values() if reason)
     assert summary["reasons"] == wanted
     assert summary["rejected"] == wanted.total()
     assert (summary["kept"], summary["duplicates"]) == (1, 1)
     assert summary["records"] == wanted.total() + 2
     rows = (tmp_path / "clean/rejected.tsv").read_text().splitlines()
     assert rows[0] == "file\tline\treason\ttext"
-    reasons = [(line, reason) for line, reason in enumerate(BROKEN.values(), 2) if reason]
+    reasons = [(line, reason) for line, reason in enumerate(RECORDS.values(), 2) if reason]
     for row, (line, reason) in zip(rows[1:], reasons, strict=True):
         name, number, found, text = row.split("\t")
         assert (name, int(number)) == ("x.trmph", line)
@@ -371,3 +294,10 @@ def test_foreign_file_is_told(tmp_path):
     with pytest.raises(BadInput, match=r"none of its \d+ lines is a record; take it") as error:
         run([tmp_path / "x.trmph"], tmp_path / "clean")
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("n", [-3, 0, 2, 20, 25])
+def test_a_board_size_that_is_not_played_is_told(tmp_path, n):
+    path = write_lines(tmp_path / "x.trmph", [f"#{n},a1b1a2 b"])
+    with pytest.raises(BadInput, match=f"board size {n}: sizes from 3 to 19 are possible; set one"):
+        run([path], tmp_path / "clean", n)

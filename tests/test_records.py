@@ -2,6 +2,8 @@
 
 import gzip
 import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -288,3 +290,35 @@ def test_replay_of_random_games():
     assert (status == board.LEGAL).all()
     assert (ply == np.diff(games.offsets)).all()
     assert (winner == games.winners).all()
+
+
+READ_ALL = """
+import resource, sys
+from hexlib import sources
+from hexlib.game import convert, records
+path = sys.argv[1]
+records.verify(path)
+found = sum(len(block) for block in records.read_games(path, 5))
+assert found == sources.count_records([path]) == int(sys.argv[2])
+next(convert.read_any(path))
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+@pytest.mark.parametrize("packed", [".gz", ".zst"])
+def test_memory_does_not_grow_with_the_file(tmp_path, packed):
+    record = b"#5,a1b2c3d4e5a2b3 b # given up\n"
+    peaks = []
+    for count in (30_000, 2_400_000):  # 1 and 74 MB of text
+        path = tmp_path / f"{count}.trmph{packed}"
+        with lines.zstd.open(path, "wb") if packed == ".zst" else gzip.open(path, "wb", 1) as out:
+            for _ in range(count // 30_000):
+                out.write(record * 30_000)
+        done = subprocess.run(
+            [sys.executable, "-c", READ_ALL, path, str(count)],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        peaks.append(int(done.stdout) / 1024)
+    assert peaks[1] < peaks[0] + 40, "MB: a block and what is made of it, and no more"

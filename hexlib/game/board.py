@@ -16,6 +16,7 @@ from functools import cache
 import numpy as np
 from numba import njit
 
+from hexlib.errors import BadInput
 from hexlib.kernel import kernel
 
 EMPTY, BLUE, RED, OUTSIDE = 0, 1, 2, 3
@@ -24,6 +25,12 @@ MIN_SIZE, MAX_SIZE = 3, 19
 
 # Outcomes of replaying a record, see `replay`.
 LEGAL, OFF_BOARD, OCCUPIED, AFTER_END, UNFINISHED = 0, 1, 2, 3, 4
+
+
+def check_size(n: int) -> None:
+    """Raise `BadInput` unless n×n is a board size that is played here."""
+    if not MIN_SIZE <= n <= MAX_SIZE:
+        raise BadInput(f"board size {n}: sizes from {MIN_SIZE} to {MAX_SIZE} are possible; set one")
 
 
 @cache

@@ -61,7 +61,7 @@ def _trees(path: Path | str) -> Iterator[tuple[int, list[Node]]]:
             name = re.sub("[a-z]", "", token.decode())  # old files spell names out: Black
         elif main and name in _KNOWN and len(found) < _MOST:
             text = re.sub(rb"\\(.)", rb"\1", token[1:-1], flags=re.DOTALL)
-            found.append((name, text.decode(errors="replace").strip()))
+            found.append((name, " ".join(text.decode(errors="replace").split())))
     if depth:
         raise BadInput(f"{path}:{started}: a game without its ); is the file whole?")
 

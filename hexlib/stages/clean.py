@@ -96,6 +96,7 @@ def run(
     With `on_corrupt` "skip" such a file is left out and listed in the summary under `set_aside`;
     of search statistics that are damaged or do not fit, the games are used alone.
     """
+    board.check_size(board_size)
     folder = Path(output_dir)
     groups = _files_of(inputs, folder)
     paths = [path for group in groups for path in group]

@@ -48,6 +48,7 @@ def run(
     a file is not whole or the search statistics do not fit the games. With `on_corrupt` "skip",
     games whose statistics are damaged are used alone, and of a damaged chunk no position is made.
     """
+    board.check_size(board_size)
     chunk, output, mode = Path(chunk), Path(output), settings.positions
     return without_damaged(lambda aside: _run(chunk, output, mode, board_size, aside), on_corrupt)
 
