@@ -3,13 +3,15 @@
 import contextlib
 import os
 import signal
+import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 
 from hexlib.errors import Interrupted
 
 GRACE_SECONDS = 8.0  # after a signal; what is on disk by then is all that is kept
+RETRY_SECONDS = 0.05
 
 _received: list[int] = []
 _deferred: list[bool] = []
@@ -20,12 +22,27 @@ def _on_signal(signum: int, frame: FrameType | None) -> None:
     _received.append(signum)
     if len(_received) > 1:
         return  # it is ending
-    end = threading.Timer(GRACE_SECONDS, os._exit, [128 + signum])
-    end.daemon = True
-    end.start()
-    _ends.append(end)
+    if not _ends:
+        _later(GRACE_SECONDS, os._exit, 128 + signum)
     if not _deferred:
         raise Interrupted(signum, "stopped; run the same command again")
+
+
+def _later(seconds: float, act: Callable[..., None], *arguments: int) -> None:
+    timer = threading.Timer(seconds, act, arguments)
+    timer.daemon = True
+    timer.start()
+    _ends.append(timer)
+
+
+def _on_unraisable(unraisable: "sys.UnraisableHookArgs") -> None:
+    """Send the signal again where native code that had called Python dropped `Interrupted`."""
+    if isinstance(unraisable.exc_value, Interrupted):
+        signum = _received[0]
+        _received.clear()
+        _later(RETRY_SECONDS, os.kill, os.getpid(), signum)
+    else:
+        sys.__unraisablehook__(unraisable)
 
 
 @contextlib.contextmanager
@@ -34,9 +51,11 @@ def listening() -> Iterator[None]:
     before = {
         signum: signal.signal(signum, _on_signal) for signum in (signal.SIGINT, signal.SIGTERM)
     }
+    hook, sys.unraisablehook = sys.unraisablehook, _on_unraisable
     try:
         yield
     finally:
+        sys.unraisablehook = hook
         _received.clear()
         _deferred.clear()
         while _ends:
