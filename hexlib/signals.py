@@ -48,6 +48,7 @@ def _on_unraisable(unraisable: "sys.UnraisableHookArgs") -> None:
 @contextlib.contextmanager
 def listening() -> Iterator[None]:
     """Inside the block SIGINT and SIGTERM raise `Interrupted`, until `defer` is called."""
+    _deferred.clear()  # of a stage that was called outside of any such block
     before = {
         signum: signal.signal(signum, _on_signal) for signum in (signal.SIGINT, signal.SIGTERM)
     }

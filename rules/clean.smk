@@ -34,7 +34,7 @@ rule clean:
         "Generation {wildcards.gen}, clean: {GAMES} games"
     shell:
         "rm -rf -- {params.spent:q} && hexlib clean {params.given:q} --output-dir {params.folder:q}"
-        " {params.flags} --on-corrupt {resources.on_corrupt} --log {log:q}"
+        " {params.flags} --on-corrupt {resources.on_corrupt:q} --log {log:q}"
 
 
 use rule clean as clean_past with:

@@ -32,7 +32,7 @@ rule process:
         "Generation {wildcards.gen}, process: positions of chunk {wildcards.chunk}"
     shell:
         "hexlib process {input.games:q} --output {output.positions:q} {params.flags}"
-        " --on-corrupt {resources.on_corrupt} --log {log:q}"
+        " --on-corrupt {resources.on_corrupt:q} --log {log:q}"
 
 
 use rule process as process_past with:

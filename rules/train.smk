@@ -38,7 +38,7 @@ rule train:
         "hexlib train --source {params.sources:q} {params.start} --output-dir {params.folder:q}"
         " --generation {params.generation} {params.rates} {params.flags}"
         " --progress-dir {params.progress:q} --keep-progress"
-        " --on-corrupt {resources.on_corrupt} --log {log:q}"
+        " --on-corrupt {resources.on_corrupt:q} --log {log:q}"
 
 
 use rule train as train_past with:

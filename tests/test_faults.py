@@ -227,7 +227,7 @@ def test_a_workflow_whose_clock_was_set_back_makes_the_same_again(new_project):
 
 def test_a_file_that_changes_while_it_is_read_is_told(tmp_path, monkeypatch, capsys):
     games = tmp_path / "games.trmph"
-    write_games(games, random_games(SIZE, 50, 1), {"board_size": SIZE})
+    write_games(games, [random_games(SIZE, 50, 1)], {"board_size": SIZE})
     digest = files.sha256
 
     def meddle(path):

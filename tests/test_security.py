@@ -98,7 +98,9 @@ def good(tmp_path_factory):
     folder = tmp_path_factory.mktemp("good")
     net = Checkpoint(random_network(Net(blocks=1, channels=8), 0), [5], {})
     save_checkpoint(folder / "net.pt", net)
-    write_games(folder / "games.trmph", random_games(5, 30, 1), {"kind": "games", "board_size": 5})
+    write_games(
+        folder / "games.trmph", [random_games(5, 30, 1)], {"kind": "games", "board_size": 5}
+    )
     good = str(folder)
     for command in (
         ("process", f"{good}/games.trmph", "--output", f"{good}/p.npz", "--board-size", "5"),
@@ -171,7 +173,7 @@ def test_a_malicious_file_in_place_of_a_product_is_refused(
     path = folder / name
     path.parent.mkdir(exist_ok=True)
     if name == "games.search.npz":
-        write_games(folder / "games.trmph", random_games(5, 3, 1), {"board_size": 5})
+        write_games(folder / "games.trmph", [random_games(5, 3, 1)], {"board_size": 5})
     path.write_bytes(made(mark))
     for command in COMMANDS[name]:
         words = [word.replace("BAD", str(path)).replace("GOOD", str(good)) for word in command]

@@ -90,7 +90,7 @@ def from_arrays(path: Path | str, arrays: dict[str, np.ndarray], board_size: Any
             name: (np.dtype(d), s) for name, (d, s) in layout(board_size, rows, entries).items()
         }
         fitting = {name: (a.dtype, a.shape) for name, a in arrays.items()} == wanted
-    except (KeyError, TypeError):
+    except (KeyError, TypeError, ValueError, OverflowError):  # the meta may say anything
         fitting = False
     if not fitting:
         raise Damaged(path, "its arrays are not those of positions", npz.REMEDY)

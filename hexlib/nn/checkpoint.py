@@ -49,6 +49,8 @@ def load(path: Path | str, *kinds: str) -> dict[str, Any]:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise BadInput(f"{path}: no such {kind}") from None
+    except OSError as error:
+        raise BadInput(f"{path}: cannot be read ({error.strerror})") from None
     except Exception as error:  # what torch raises on bytes that are none of its own is not listed
         reason = "it holds more than tensors and plain values"
         if not isinstance(error, pickle.UnpicklingError):
@@ -67,6 +69,8 @@ def _check_archive(path: Path | str) -> None:
 
     torch verifies no checksum, and unpacks a compressed member of any size.
     """
+    with Path(path).open("rb") as data:
+        data.read(1)  # a read error, which zipfile takes for a file of another kind
     with zipfile.ZipFile(path) as archive:
         members = archive.infolist()
         if any(member.compress_type != zipfile.ZIP_STORED for member in members):
