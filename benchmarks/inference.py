@@ -25,7 +25,9 @@ def ways() -> dict[str, Inference | None]:
     """Settings for each way, by name; None for a backend that is not installed."""
     found: dict[str, Inference | None] = {}
     for backend in ("torch", "openvino"):
-        for precision in ("float32", "bfloat16"):
+        for precision in ("float32", "bfloat16", "int8"):
+            if (backend, precision) == ("torch", "int8"):
+                continue
             there = importlib.util.find_spec(backend) is not None
             settings = Inference(device="cpu", backend=backend, precision=precision)
             found[f"{backend} {precision}"] = settings if there else None
@@ -36,12 +38,12 @@ def ways() -> dict[str, Inference | None]:
 
 
 def best_ways() -> dict[str, Inference | None]:
-    """Those of the `ways` whose precision is what `auto` takes on this machine's processor."""
+    """Those of the `ways` whose precision is what `auto` takes on this processor, or int8."""
     precision = str(choose(Inference(device="cpu")).precision).removeprefix("torch.")
     return {
         name: settings
         for name, settings in ways().items()
-        if name.endswith("GPU bfloat16" if name.startswith("GPU") else precision)
+        if name.endswith("GPU bfloat16" if name.startswith("GPU") else (precision, "int8"))
     }
 
 

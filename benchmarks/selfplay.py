@@ -38,7 +38,7 @@ SETTINGS = Selfplay(
     balanced_first_move=0,
 )
 SECONDS = {7: 5.0, 11: 15.0}  # by board size, so long that games come to their end
-MUST_MOVES = {7: 1500, 11: 680}
+MUST_MOVES, MUST_MOVES_INT8 = {7: 1500, 11: 680}, {7: 2300, 11: 1000}
 LAP = 0.5  # seconds of self-play between two looks at the bare network
 
 SPEED_NOTES = """\
@@ -190,6 +190,7 @@ def speed_table(quick: bool, folder: Path) -> str:
         )
         for name, speeds in rounds.items():
             ours = name.startswith("hexlib")
+            aims = MUST_MOVES_INT8 if name.endswith("int8") else MUST_MOVES
             if not speeds:
                 rows.append([f"{n}×{n}", name, common.MISSING, *["–"] * 5])
                 continue
@@ -210,7 +211,7 @@ def speed_table(quick: bool, folder: Path) -> str:
                     common.number(share),
                     common.number(moves),
                     common.ratio(best, moves),
-                    f"{MUST_MOVES[n]:,}" if ours else "–",
+                    f"{aims[n]:,}" if ours else "–",
                 ]
             )
     header = ["board", "player", "evaluations/s", "bare/s", "÷ bare"]

@@ -202,8 +202,11 @@ class Inference(Section):
         "auto",
         description="What evaluates positions: auto takes OpenVINO on a CPU where it is installed.",
     )
-    precision: Literal["auto", "float32", "bfloat16"] = Field(
-        "auto", description="auto takes bfloat16 where the processor has instructions for it."
+    precision: Literal["auto", "float32", "bfloat16", "int8"] = Field(
+        "auto",
+        description="auto takes bfloat16 where the processor has instructions for it; int8"
+        " evaluates in eight-bit integers where a check of the network allows it (OpenVINO on a"
+        " CPU), and trains as auto does.",
     )
 
 

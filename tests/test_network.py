@@ -17,6 +17,7 @@ from hexlib.nn.checkpoint import Checkpoint, load, load_checkpoint, save_checkpo
 from hexlib.nn.device import Device, choose
 from hexlib.nn.inference import Evaluator, write_planes
 from hexlib.nn.model import HexNet, random_network
+from hexlib.nn.quantisation import differences, played_positions, spans_of
 from hexlib.settings import Inference, Net
 
 FLOAT = Device(torch.device("cpu"), torch.float32, "torch", "tests")
@@ -62,8 +63,10 @@ def test_evaluator_is_the_network(n, backend):
     assert np.abs(values - (2 * torch.sigmoid(value) - 1).numpy()).max() < 1e-5
 
 
-@pytest.mark.parametrize("backend", ["torch", "openvino"])
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize(
+    ("precision", "backend"),
+    [(p, b) for p in ("float32", "bfloat16") for b in ("torch", "openvino")] + [("int8", "auto")],
+)
 def test_what_is_said_of_a_board_does_not_depend_on_the_others(precision, backend):
     n, boards = 7, some_boards(7, 300)
     device = choose(Inference(device="cpu", precision=precision, backend=backend))
@@ -74,6 +77,72 @@ def test_what_is_said_of_a_board_does_not_depend_on_the_others(precision, backen
         again = evaluator(boards[part])
         assert np.array_equal(again[0], logits[part])
         assert np.array_equal(again[1], values[part])
+
+
+def test_eight_bits_say_nearly_the_same():
+    network, boards = random_network(Net(blocks=3, channels=16), 0).eval(), some_boards(7, 300)
+    evaluators = [
+        Evaluator(network, 7, choose(Inference(device="cpu", precision=precision)))
+        for precision in ("auto", "int8")
+    ]
+    assert evaluators[1].device.inference == "cpu int8 openvino"
+    (logits, values), (rounded, rounded_values) = (evaluator(boards) for evaluator in evaluators)
+    assert not np.array_equal(logits, rounded), "they are computed otherwise"
+    assert (logits - rounded).std() < 0.05 * logits.std()
+    assert np.abs(values - rounded_values).max() < 0.02
+
+
+def test_eight_bits_that_say_something_else_are_not_used(monkeypatch):
+    network, boards = small_network(), some_boards(7, 300)
+    network.blocks[1].second.conv.weight.data[0, 0, 0, 0] = 3000  # the rest of its channel is lost
+    plain, checked = (
+        Evaluator(network, 7, choose(Inference(device="cpu", precision=precision)))
+        for precision in ("auto", "int8")
+    )
+    assert checked.device.inference == plain.device.inference
+    assert "so they are not used" in str(checked.device)
+    for said, again in zip(plain(boards), checked(boards), strict=True):
+        assert np.array_equal(said, again)
+
+
+def test_eight_bits_need_openvino():
+    with pytest.raises(BadInput, match="int8 needs OpenVINO"):
+        choose(Inference(device="cpu", precision="int8", backend="torch"))
+
+
+def test_the_ranges_are_those_of_what_enters_a_convolution():
+    folded = small_network().folded()
+    planes = planes_of(some_boards(7, 40), 7)
+    spans = spans_of(folded, planes.permute(0, 2, 3, 1).to(torch.uint8).numpy())
+    assert len(spans) == 2 + 2 * 3
+    with torch.inference_mode():
+        first = torch.relu(folded.stem(planes))
+    assert spans[folded.blocks[0].first] == (0, float(first.max()))
+    assert spans[folded.blocks[1].second][0] < 0, "what is pooled is added after the ReLU"
+
+
+def test_played_positions_are_those_of_games():
+    """The player to move has as many stones as the opponent: four plies lie between positions."""
+    evaluator = Evaluator(small_network(), 5, FLOAT)
+    played = played_positions(evaluator.backend, evaluator.backend.batch, 5)
+    inside = played[:, 1:-1, 1:-1].astype(int).reshape(evaluator.backend.batch, -1, 25, 2)
+    assert inside.sum(3).max() == 1
+    counts = inside.sum(2)
+    assert (counts == 2 * np.arange(1, counts.shape[1] + 1)[:, None]).all()
+    assert (np.diff(inside, axis=1) >= 0).all(), "stones stay"
+    assert (played[:, [0, -1], 1:-1, 0] == 1).all()
+
+
+def test_differences_of_answers():
+    planes = empty_planes(2, 1)
+    same = np.log(np.full((2, 1), 0.5)), np.zeros(2)
+    assert differences(same, same, planes) == (0, 0)
+    planes = empty_planes(1, 2)
+    even = np.zeros((1, 4)), np.zeros(1)
+    other = np.log([[0.7, 0.1, 0.1, 0.1]]), np.log([3.0])  # a chance of three quarters
+    divergence, difference = differences(even, other, planes)
+    assert divergence == pytest.approx(0.25 * np.log(0.25**4 / 0.7 / 0.1**3))
+    assert difference == pytest.approx(0.5)
 
 
 @pytest.mark.parametrize("size", [0, 1, 50, 5000])

@@ -5,6 +5,7 @@ returns the network's policy logits float32 [batch, A] and value logits float32 
 """
 
 import warnings
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
@@ -12,6 +13,16 @@ import torch
 
 from hexlib.nn.device import Device
 from hexlib.nn.model import HexNet, ring
+from hexlib.nn.quantisation import (
+    CALIBRATION,
+    MOST_DIFFERENCE,
+    MOST_DIVERGENCE,
+    Spans,
+    answers,
+    differences,
+    played_positions,
+    spans_of,
+)
 
 CACHE_BYTES = 512 * 1024  # a batch's activations are to stay in a core's second-level cache
 
@@ -20,6 +31,7 @@ class Backend(Protocol):
     """See the module's text."""
 
     batch: int
+    device: Device  # the one that was asked for, unless it did not pass a check
 
     def __call__(self, planes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """One forward pass."""
@@ -43,7 +55,7 @@ class TorchBackend:
 
     def __init__(self, network: HexNet, board_size: int, device: Device):
         self.batch = fixed_batch(network.settings.channels, board_size, device.device)
-        self._device = device
+        self.device = device
         model = network.folded().to(device.device, device.precision)
         model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         with torch.inference_mode(), warnings.catch_warnings():
@@ -55,8 +67,8 @@ class TorchBackend:
 
     def _on_device(self, planes: np.ndarray) -> torch.Tensor:
         """Bytes go up, and become [batch, 2, n+2, n+2], channels last, there."""
-        there = torch.from_numpy(planes).to(self._device.device)
-        return there.permute(0, 3, 1, 2).to(self._device.precision)
+        there = torch.from_numpy(planes).to(self.device.device)
+        return there.permute(0, 3, 1, 2).to(self.device.precision)
 
     def __call__(self, planes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """One forward pass."""
@@ -69,20 +81,43 @@ class OpenVinoBackend:
     """OpenVINO on one core: it joins convolutions with what follows them."""
 
     def __init__(self, network: HexNet, board_size: int, device: Device):
+        self.device = device
+        self.batch = fixed_batch(network.settings.channels, board_size, device.device)
+        self._planes = empty_planes(self.batch, board_size)
+        folded = network.folded()
+        self._compile(folded, {})
+        if not device.int8:
+            return
+        played = played_positions(self, self.batch, board_size)
+        check = played[CALIBRATION:]
+        exact = answers(self, self.batch, check)
+        self._compile(folded, spans_of(folded, played[:CALIBRATION]))
+        divergence, difference = differences(exact, answers(self, self.batch, check), check)
+        passed = divergence <= MOST_DIVERGENCE and difference <= MOST_DIFFERENCE
+        reason = (
+            f"{device.reason}; on {len(check):,} positions eight-bit integers change the policy by"
+            f" {divergence:.3f} nats ({MOST_DIVERGENCE} at most) and the value by {difference:.3f}"
+            f" ({MOST_DIFFERENCE}), so they are {'' if passed else 'not '}used"
+        )
+        self.device = replace(device, int8=passed, reason=reason)
+        if not passed:
+            self._compile(folded, {})
+
+    def _compile(self, folded: HexNet, spans: Spans) -> None:
         # Its start takes a moment, and not all have it.
         from hexlib.nn.openvino_graph import graph, openvino
 
-        self.batch = fixed_batch(network.settings.channels, board_size, device.device)
-        self._planes = empty_planes(self.batch, board_size)
         compiled = openvino.Core().compile_model(
-            graph(network.folded(), self.batch, board_size),
+            graph(folded, self.batch, self._planes.shape[1] - 2, spans),
             "CPU",
             {
                 "INFERENCE_NUM_THREADS": 1,
                 "NUM_STREAMS": 1,
                 # It would bind every process on the machine to the same core.
                 "ENABLE_CPU_PINNING": False,
-                "INFERENCE_PRECISION_HINT": "bf16" if device.precision == torch.bfloat16 else "f32",
+                "INFERENCE_PRECISION_HINT": "bf16"
+                if self.device.precision == torch.bfloat16
+                else "f32",
             },
         )
         self._request = compiled.create_infer_request()

@@ -19,6 +19,7 @@ class Device:
     precision: torch.dtype
     backend: str  # of inference: `torch` or `openvino`
     reason: str
+    int8: bool = False  # inference in eight-bit integers, where they pass their check
 
     @property
     def name(self) -> str:
@@ -28,7 +29,8 @@ class Device:
     @property
     def inference(self) -> str:
         """What the moves of a search depend on, for the lineage of games."""
-        return f"{self.name} {self.backend}"
+        name = f"{self.device.type} int8" if self.int8 else self.name
+        return f"{name} {self.backend}"
 
     def __str__(self) -> str:
         return f"{self.inference} ({self.reason})"
@@ -62,12 +64,15 @@ def choose(settings: Inference) -> Device:
         device = torch.device(settings.device)
         reason = "as set"
     backend, why = _backend(settings, device)
-    if settings.precision != "auto":
+    int8 = settings.precision == "int8"
+    if int8 and backend != "openvino":
+        raise BadInput("inference.precision: int8 needs OpenVINO on a CPU; set it to auto")
+    if settings.precision in ("float32", "bfloat16"):
         return Device(device, getattr(torch, settings.precision), backend, f"{reason}; {why}")
     fast = torch.cuda.is_bf16_supported() if device.type == "cuda" else processor_has_bfloat16()
     precision = torch.bfloat16 if fast else torch.float32
     reason += f"; bfloat16 is {'fast' if fast else 'not native'} there; {why}"
-    return Device(device, precision, backend, reason)
+    return Device(device, precision, backend, reason, int8)
 
 
 def _backend(settings: Inference, device: torch.device) -> tuple[str, str]:

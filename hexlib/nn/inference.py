@@ -28,10 +28,10 @@ class Evaluator:
 
     def __init__(self, network: HexNet, board_size: int, device: Device):
         self.board_size = board_size
-        self.device = device
         self.evaluated = 0  # boards so far, without the padding
         make = OpenVinoBackend if device.backend == "openvino" else TorchBackend
         self.backend: Backend = make(network, board_size, device)
+        self.device = self.backend.device
         self._planes = empty_planes(self.backend.batch, board_size)
 
     def __call__(self, boards: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

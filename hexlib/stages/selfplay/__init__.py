@@ -204,10 +204,12 @@ def run(
         "settings": settings.model_dump(exclude=_unused(settings)),
     }
     network = load_checkpoint(checkpoint).network
-    device = choose(inference)
-    identity["device"] = device.inference
+    evaluator = CachedEvaluator(
+        Evaluator(network, board_size, choose(inference)), settings.cache_size
+    )
+    identity["device"] = evaluator.evaluator.device.inference
     logs.detail("settings: %s", identity)
-    logs.detail("network evaluated on %s", device)
+    logs.detail("network evaluated on %s", evaluator.evaluator.device)
     name = f"selfplay {output.stem}, generation {generation}"
     journal_path = progress_dir / f"{output.stem}.games"
     journal = Journal(journal_path, identity)
@@ -222,7 +224,6 @@ def run(
     if not finish_partial and not (settings.accept_partial and saved):
         keys = {game: rng.game_key(seed, generation, game) for game in wanted if game not in saved}
         if keys:
-            evaluator = CachedEvaluator(Evaluator(network, board_size, device), settings.cache_size)
             search = new_search(settings, min(settings.batch_size, len(keys)), board_size)
             progress = logs.Progress(name, "games", games, len(saved))
             signals.defer()
