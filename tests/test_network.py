@@ -227,6 +227,11 @@ def test_what_is_no_checkpoint_is_refused(tmp_path, capsys):
     torch.save({"kind": "checkpoint", "schema": 1, "net": Malicious()}, path)
     with pytest.raises(BadInput, match="more than tensors"):
         load_checkpoint(path)
+    spoilt = small_network()
+    spoilt.value_out.bias.data[0] = torch.nan
+    save_checkpoint(path, Checkpoint(spoilt, [5], {}))
+    with pytest.raises(BadInput, match="not all finite"):
+        load_checkpoint(path)
     with pytest.raises(BadInput, match="no such"):
         load_checkpoint(tmp_path / "absent.pt")
     with pytest.raises(BadInput, match="not a training state"):

@@ -203,6 +203,24 @@ def test_minimax_is_the_slow_twins():
     assert np.abs(found.value - expected).max() < 1e-5
 
 
+def test_minimax_asks_for_equal_positions_once():
+    """Those that two orders of three moves lead to, and those of equal games."""
+    n, widths = 4, [6, 6, 6]
+    asked = {}
+    for games in ([[5]], [[5], [5]]):
+        rows, network = [], MadeUpNetwork(n)
+        positions = positions_after(n, games)
+        found = search_all(
+            MinimaxSearch(len(games), n, widths),
+            lambda boards, rows=rows, network=network: rows.append(boards) or network(boards),
+            positions,
+            some_keys(len(games)),
+        )
+        assert all(len(np.unique(boards, axis=0)) == len(boards) for boards in rows)
+        asked[len(games)] = network.evaluated, found.value.tolist()
+    assert asked[2] == (asked[1][0], asked[1][1] * 2)
+
+
 def test_policy_search_is_the_networks_policy():
     games = some_games(5, 30, 8)
     positions = positions_after(5, games)

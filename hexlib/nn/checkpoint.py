@@ -114,6 +114,8 @@ def load_checkpoint(path: Path | str) -> Checkpoint:
         fitting = False
     if not fitting or not board_sizes:
         raise Damaged(path, "its weights do not fit the network that it describes", REMEDY)
+    if not all(weights.isfinite().all() for weights in found.values()):
+        raise Damaged(path, "its weights are not all finite numbers", REMEDY)
     network = HexNet(settings)
     network.load_state_dict(found)
     return Checkpoint(network.eval(), board_sizes, lineage)

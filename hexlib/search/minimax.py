@@ -1,7 +1,8 @@
 """Fixed-width minimax: at each level only the moves that the network's policy likes best.
 
 With widths [13, 8] the 13 best moves are tried, against each of them the 8 best replies, and the
-positions after those are valued by the network. A level is evaluated in one call, over all slots.
+positions after those are valued by the network. A level is evaluated in one call, over all slots,
+in which a position that several move orders or several games come to stands once.
 """
 
 from typing import NamedTuple
@@ -192,22 +193,25 @@ class MinimaxSearch:
         return slots[self._nodes.state[slots] == DONE]
 
     def waiting(self) -> np.ndarray:
-        """See `interface.Search`: the newest level of each waiting slot."""
+        """See `interface.Search`: the newest level of each waiting slot, equal positions once."""
         nodes = self._nodes
         column = np.arange(nodes.value.shape[1])
         newest = (column >= nodes.first[:, None]) & (column < nodes.used[:, None])
         newest &= ~nodes.solved & (nodes.state == WAITING)[:, None]
-        owner, which = self._waiting = np.nonzero(newest)
+        owner, which = np.nonzero(newest)
         boards = np.empty((len(owner), self.board_size**2), np.int8)
         root_colour = nodes.colour[owner]
         odd = nodes.level[owner] % 2 == 1
         colours = np.where(odd, 3 - root_colour, root_colour).astype(np.int8)
         turned(nodes.cells[owner, which], colours, self.board_size, boards)
+        boards, row_of = np.unique(boards, axis=0, return_inverse=True)
+        self._waiting = owner, which, row_of
         return boards
 
     def absorb(self, logits: np.ndarray, values: np.ndarray) -> np.ndarray:
         """See `interface.Search`."""
-        owner, which = self._waiting
+        owner, which, row_of = self._waiting
+        logits, values = logits[row_of], values[row_of]
         _absorb(self._nodes, owner, which, logits, values, self._widths, *self._geometry)
         return np.unique(owner)
 
