@@ -26,7 +26,7 @@ def run(tmp_path):
             env={**os.environ, "PYTHONPATH": f"{absent}{os.pathsep}{REPOSITORY}"},
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=600,
         )
         assert done.returncode == 0, done.stderr
         return done.stdout

@@ -35,7 +35,7 @@ def hexlib(*arguments, **options):
         [sys.executable, "-m", "hexlib.cli", *map(str, arguments)],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
         **options,
     )
     assert "Traceback" not in done.stderr, done.stderr

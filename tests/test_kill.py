@@ -22,7 +22,7 @@ def start(*arguments):
     )
 
 
-def wait_for_jobs(process, verb, patience=60):
+def wait_for_jobs(process, verb, patience=300):
     """The jobs of this verb that a workflow has at work, once there is one."""
     end = time.monotonic() + patience
     while time.monotonic() < end:
@@ -78,7 +78,7 @@ def test_a_signal_ends_the_workflow_within_ten_seconds(long_run, whom, signum):
     process, jobs = at_work(project, command)
     before = time.monotonic()
     (os.kill if whom == "snakemake" else os.killpg)(process.pid, signum)
-    said, _ = process.communicate(timeout=30)
+    said, _ = process.communicate(timeout=60)
     assert time.monotonic() - before < 10
     assert process.returncode == 128 + signum
     assert "results/tiny: stopped; run the same command to go on" in said
@@ -137,7 +137,7 @@ def test_a_job_by_hand_says_how_far_it_came_and_goes_on(tmp_path, signum):
         time.sleep(0.1)
     before = time.monotonic()
     job.send_signal(signum)
-    _, said = job.communicate(timeout=30)
+    _, said = job.communicate(timeout=60)
     assert time.monotonic() - before < 10
     assert job.returncode == 128 + signum
     assert "of 20,000 games are saved; run the same command to go on" in said

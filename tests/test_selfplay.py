@@ -7,7 +7,7 @@ from hexlib import logs, rng, signals
 from hexlib.errors import BadInput, Interrupted
 from hexlib.files import sha256
 from hexlib.game import board
-from hexlib.game.journal import Journal
+from hexlib.game.journal import Journal, PlayedGame
 from hexlib.game.records import read_games, read_search, replay
 from hexlib.nn.checkpoint import Checkpoint, save_checkpoint
 from hexlib.nn.model import random_network
@@ -121,6 +121,22 @@ def test_progress_under_other_settings_is_not_mixed_in(checkpoint, tmp_path, mon
     mixed = make(checkpoint, tmp_path, settings=other)
     pure = make(checkpoint, tmp_path / "pure", settings=other)
     assert sha256(mixed) == sha256(pure)
+
+
+def test_a_journal_is_taken_up_to_what_is_no_game(tmp_path):
+    path, identity = tmp_path / "shard_0.games", {"kind": "test"}
+    Journal(path, identity).close()
+    head = path.read_bytes()
+    journal = Journal(path, identity)
+    arrays = (np.zeros(9, dtype) for dtype in ("i2", "f2", "u1", "u2", "f2"))
+    journal.add(PlayedGame(5, 1, *arrays))
+    journal.close()
+    whole = path.read_bytes()
+    path.write_bytes(whole + head + whole)
+    journal = Journal(path, identity)
+    journal.close()
+    assert [game.game for game in journal.games] == [5]
+    assert path.read_bytes() == whole
 
 
 def test_two_writers_of_one_journal_are_told_apart(checkpoint, tmp_path):

@@ -47,14 +47,31 @@ def _encode(game: PlayedGame) -> bytes:
     return head + b"".join(arrays)
 
 
-def _decode(payload: bytes) -> PlayedGame:
+def _decode(payload: bytes) -> PlayedGame | None:
+    """The game of a frame; None where the frame holds something else."""
+    if len(payload) < _HEAD.size:
+        return None
     game, moves, winner, entries = _HEAD.unpack_from(payload)
+    counts = {
+        name: entries if name in ("policy_cell", "policy_probability") else moves
+        for name, _ in _ARRAYS
+    }
+    if len(payload) != _HEAD.size + sum(counts[name] * dtype.itemsize for name, dtype in _ARRAYS):
+        return None
     position, arrays = _HEAD.size, {}
     for name, dtype in _ARRAYS:
-        count = entries if name.startswith("policy_") and name != "policy_count" else moves
-        arrays[name] = np.frombuffer(payload, dtype, count, position)
-        position += count * dtype.itemsize
+        arrays[name] = np.frombuffer(payload, dtype, counts[name], position)
+        position += arrays[name].nbytes
     return PlayedGame(game=game, winner=winner, **arrays)
+
+
+def _device_of(identity: bytes) -> Any:
+    """What the first frame says of the device; None where it says nothing."""
+    try:
+        document = json.loads(identity)
+    except ValueError:
+        return None
+    return document.get("device") if isinstance(document, dict) else None
 
 
 class Journal:
@@ -85,12 +102,17 @@ class Journal:
         found = next(frames, None)
         if found is not None and found != document:
             self.foreign = True
-            self._check_device(json.loads(found).get("device"), identity.get("device"))
+            self._check_device(_device_of(found), identity.get("device"))
         if found != document:
             self._file.truncate(0)
             self._append(document)
         else:
-            self.games = [_decode(payload) for payload in frames]
+            for payload in frames:
+                game = _decode(payload)
+                if game is None:  # as if the file ended before it
+                    self._file.truncate(self._file.tell() - len(payload) - _FRAME.size)
+                    break
+                self.games.append(game)
 
     def _check_device(self, before: Any, now: Any) -> None:
         """Raise if the games were made on another device: one that is gone may come back."""
