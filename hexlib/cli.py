@@ -32,6 +32,7 @@ VERBS = (
     "verify",
     "convert",
     "play",
+    "htp",
     "analyze",
 )
 

@@ -53,8 +53,8 @@ def empty_planes(batch: int, board_size: int) -> np.ndarray:
 class TorchBackend:
     """torch with the weights packed once, on any device."""
 
-    def __init__(self, network: HexNet, board_size: int, device: Device):
-        self.batch = fixed_batch(network.settings.channels, board_size, device.device)
+    def __init__(self, network: HexNet, board_size: int, device: Device, batch: int):
+        self.batch = batch
         self.device = device
         model = network.folded().to(device.device, device.precision)
         model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -80,9 +80,9 @@ class TorchBackend:
 class OpenVinoBackend:
     """OpenVINO on one core: it joins convolutions with what follows them."""
 
-    def __init__(self, network: HexNet, board_size: int, device: Device):
+    def __init__(self, network: HexNet, board_size: int, device: Device, batch: int):
         self.device = device
-        self.batch = fixed_batch(network.settings.channels, board_size, device.device)
+        self.batch = batch
         self._planes = empty_planes(self.batch, board_size)
         folded = network.folded()
         self._compile(folded, {})

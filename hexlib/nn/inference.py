@@ -7,7 +7,13 @@ that what it says of a board does not depend on how many others were asked for a
 import numpy as np
 from numba import njit
 
-from hexlib.nn.backends import Backend, OpenVinoBackend, TorchBackend, empty_planes
+from hexlib.nn.backends import (
+    Backend,
+    OpenVinoBackend,
+    TorchBackend,
+    empty_planes,
+    fixed_batch,
+)
 from hexlib.nn.device import Device
 from hexlib.nn.model import HexNet
 
@@ -26,11 +32,13 @@ def write_planes(boards, n, planes):
 class Evaluator:
     """A network on a device, for boards of one size."""
 
-    def __init__(self, network: HexNet, board_size: int, device: Device):
+    def __init__(self, network: HexNet, board_size: int, device: Device, batch: int | None = None):
+        """`batch`: boards in one call of the backend; None takes what is fastest for many."""
         self.board_size = board_size
         self.evaluated = 0  # boards so far, without the padding
         make = OpenVinoBackend if device.backend == "openvino" else TorchBackend
-        self.backend: Backend = make(network, board_size, device)
+        batch = batch or fixed_batch(network.settings.channels, board_size, device.device)
+        self.backend: Backend = make(network, board_size, device, batch)
         self.device = self.backend.device
         self._planes = empty_planes(self.backend.batch, board_size)
 

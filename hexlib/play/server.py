@@ -107,7 +107,7 @@ def app(player: Player, name: str) -> Starlette:
         question, standing = await _asked(request, unfinished=True)
         moves = standing.moves
         if question.may_swap and not moves:
-            chosen, value = await run_in_threadpool(_even_opening, player, question.size)
+            chosen, value = await run_in_threadpool(player.even_opening, question.size)
         else:
             thought = await think(standing, question.simulations)
             chosen, value = thought.move, thought.value
@@ -178,14 +178,6 @@ def serve(player: Player, name: str, port: int) -> None:
         raise BadInput(f"--port {port}: cannot be listened on; name another, or 0") from None
     server.run(sockets=[bound])
     signals.stop_if_asked("stopped")
-
-
-def _even_opening(player: Player, n: int) -> tuple[int, float]:
-    """The first move whose value is nearest to even, for an opponent who may take it over."""
-    firsts = [standing_after(n, [cell]) for cell in range(n * n)]
-    values = [-thought.value for thought in player.think(firsts, 0)]
-    chosen = min(range(n * n), key=lambda cell: abs(values[cell]))
-    return chosen, values[chosen]
 
 
 def _described(standing: Standing) -> dict[str, Any]:

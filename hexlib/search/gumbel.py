@@ -352,6 +352,20 @@ class GumbelSearch:
             return float(self._roots.value[slot])
         return float(self._tree.mean[slot, child])
 
+    def tried(self, slot: int) -> tuple[np.ndarray, np.ndarray]:
+        """Visits int32 [A] of each move from the root, and its mean value float32 [A].
+
+        Values are −1 to 1 for the player to move, NaN where a move was not tried. For a slot that
+        is done and not started again.
+        """
+        area = self.board_size**2
+        visits, values = np.zeros(area, np.int32), np.full(area, np.nan, np.float32)
+        for child in children_of(self._tree, slot, 0):
+            move, solved = self._tree.move[slot, child], self._tree.solved[slot, child]
+            visits[move] = self._tree.visits[slot, child]
+            values[move] = -solved if solved else self._tree.mean[slot, child]
+        return visits, values
+
     def _child(self, slot: int, move: int) -> int:
         """The node to which a move leads from the root, 0 where it was not tried."""
         tried = children_of(self._tree, slot, 0)
