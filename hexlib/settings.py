@@ -183,7 +183,9 @@ class Evaluate(Section):
     """How a generation's strength is measured."""
 
     games: int = Field(200, ge=2, description="Games against the generation before.")
-    simulations: int = Field(64, ge=1, le=10000, description="Simulations a move.")
+    simulations: int = Field(
+        64, ge=0, le=10000, description="Simulations a move; 0: the network's policy alone."
+    )
     batch_size: int = Field(128, ge=1, le=65536, description="Games in flight.")
     positions: Annotated[str, NO_OPTION] = Field(
         "auto", description="Solved positions (CSV); auto takes the shipped ones, none skips them."

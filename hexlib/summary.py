@@ -44,7 +44,7 @@ def _solved(result: dict[str, Any]) -> list[str]:
     lines = []
     for key, name in names.items():
         figures = result[key]
-        if figures:
+        if figures and figures.get("move_accuracy") is not None:
             openings = ""
             if "openings" in figures:
                 openings = f" and of {figures['openings_right']} of {figures['openings']} openings"

@@ -1,6 +1,5 @@
 """How strong each generation is: against the one before, and on solved positions."""
 
-EVALUATE_CODE = code_version("hexlib.stages.evaluate")
 SHIPPED = PACKAGE / f"data/solved/positions_{CONFIG.board_size}x{CONFIG.board_size}.csv"
 POSITION_FILE = [] if CONFIG.evaluate.positions in ("auto", "none") else CONFIG.evaluate.positions
 HAS_SOLVED = POSITION_FILE or (CONFIG.evaluate.positions == "auto" and SHIPPED.is_file())
@@ -29,7 +28,7 @@ rule evaluate_match:
     params:
         spent=progress_of("train"),
         flags=f"{SEED} {options(CONFIG.evaluate, {'batch_size', 'positions'})} {INFERENCE}",
-        code=EVALUATE_CODE,
+        code=code_version("hexlib.stages.evaluate.match"),
     message:
         "Generation {wildcards.gen}, evaluate: {CONFIG.evaluate.games} games against the one before"
     shell:
@@ -59,7 +58,7 @@ rule evaluate_solved:
         batch_size=CONFIG.evaluate.batch_size,
     params:
         flags=f"{options(CONFIG.evaluate, {'batch_size', 'games'})} {INFERENCE}",
-        code=EVALUATE_CODE,
+        code=code_version("hexlib.stages.evaluate.solved"),
     message:
         "Generation {wildcards.gen}, evaluate: solved positions"
     shell:
@@ -85,7 +84,7 @@ rule evaluate:
         runtime=10,
         gpu=0,
     params:
-        code=EVALUATE_CODE,
+        code=code_version("hexlib.ladder"),
     message:
         "Ladder of all generations"
     shell:

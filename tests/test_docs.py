@@ -76,6 +76,17 @@ def test_the_stages_run_by_hand_and_the_library_answers(in_folder):
     assert re.fullmatch(r"[a-e][1-5] [+-]\d\.\d\d for the player to move\n", said)
 
 
+def test_engines_play_each_other_as_written(in_folder):
+    in_folder("hexlib", "init", "--board-size", "4", "--channels", "8", "--output", "model.pt")
+    first, *matches = commands(REPOSITORY / "docs/engines.md", "hexlib")
+    assert first.startswith("hexlib htp ")
+    assert len(matches) == 3
+    for command in matches:
+        assert "a_wins" in in_folder(*shlex.split(command), "--simulations", "4")
+    board = in_folder("sh", "-c", f"printf 'play black b2\\nshowboard\\n' | {first}")
+    assert "   a  b  c  d\n" in board
+
+
 def test_tutorial_leads_from_a_run_to_a_game_and_its_analysis(in_folder, tmp_path):
     """With a run as it would be, but for a random network and one game."""
     page = REPOSITORY / "docs/tutorial.md"

@@ -14,7 +14,7 @@ from hexlib.search.interface import Positions, positions_after, search_all
 from hexlib.search.minimax import MinimaxSearch
 from hexlib.search.policy import PolicySearch
 from hexlib.search.qtransform import EXCLUDED, softmax
-from hexlib.stages.evaluate import shipped_positions
+from hexlib.stages.evaluate.solved import shipped_positions
 
 
 class MadeUpNetwork:

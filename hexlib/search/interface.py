@@ -46,6 +46,7 @@ class Search(Protocol):
     """See the module's text. `slots` arguments are int64 [K] arrays of slot numbers."""
 
     slots: int
+    board_size: int
     target: (
         int  # LEARN_POLICY, the improved policy; LEARN_BEST, `move`; LEARN_PLAYED, what is drawn
     )

@@ -1,0 +1,1 @@
+"""How strong a checkpoint is: on solved positions, in matches, and on the ladder of its run."""
