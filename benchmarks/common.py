@@ -23,7 +23,10 @@ ONE_THREAD = {
 # What holds OpenBLAS to the code of an older processor.
 SLOWING = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
 TELLING_FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_int8", "amx_bf16", "bf16")
-LIBRARIES = ("numpy", "numba", "torch", "openvino", "jax", "pgx", "mctx", "open_spiel")
+LIBRARIES = (
+    *("numpy", "numba", "torch", "openvino"),
+    *("jax", "pgx", "mctx", "open_spiel", "hexgame-server"),
+)
 MISSING = "not installed"
 PAGE = """# Benchmarks
 

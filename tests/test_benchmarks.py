@@ -7,6 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from hexlib.nn.checkpoint import Checkpoint, save_checkpoint
+from hexlib.nn.model import random_network
+from hexlib.settings import Net
+
 REPOSITORY = Path(__file__).parents[1]
 PEERS = ("jax", "mctx", "pgx", "pyspiel")
 
@@ -90,6 +94,18 @@ def test_selfplay_counts_duplicates_of_a_checkpoint(run, tmp_path):
     # There are few games on 3×3.
     assert 0 < int(row[2]) < 60
     assert row[3] == f"{int(row[2]) / 60:.1%}"
+
+
+def test_strength_has_a_row_for_each_way_of_thinking(run, tmp_path):
+    """Of a board size that no opponent has; whether one is installed does not matter then."""
+    path = tmp_path / "model.pt"
+    network = random_network(Net(blocks=1, channels=8), 0)
+    save_checkpoint(path, Checkpoint(network, [6]))
+    table = rows(run("strength", "--checkpoint", str(path), "--simulations", "0", "4"))
+    assert [row[:5] for row in table[2:]] == [
+        ["6×6", path.as_posix(), "1 × 8", how, "–"] for how in ("raw", "4 simulations")
+    ]
+    assert {row[6] for row in table[2:]} == {"no network of this size"}
 
 
 def test_clean_prints_rates_of_reading_and_cleaning(run):

@@ -17,7 +17,7 @@ from hexlib.game.htp import COLOUR_NAME, COLOURS, RESIGN, SWAP_PIECES, answer, c
 from hexlib.game.notation import cell_name
 from hexlib.play.clock import Clock
 from hexlib.play.game import Game, Refused
-from hexlib.play.player import Player, Thought
+from hexlib.play.player import Thinker, Thought
 
 LONGEST_LINE = 1000  # bytes
 MOST_SECONDS = 10**7
@@ -37,10 +37,12 @@ class Engine:
 
     def __init__(
         self,
-        player: Player,
+        player: Thinker,
         board_size: int,
         simulations: int,
         *,
+        name: str = "hexlib",
+        version: str = hexlib.__version__,
         swap: bool = False,
         resign_value: float = 0.0,
     ):
@@ -59,8 +61,8 @@ class Engine:
         self._make_ready()
         self.finished = False  # `quit` was asked for
         self._commands: dict[str, Callable[[list[str]], str]] = {
-            "name": lambda _: "hexlib",
-            "version": lambda _: hexlib.__version__,
+            "name": lambda _: name,
+            "version": lambda _: version,
             "protocol_version": lambda _: "2",
             "list_commands": lambda _: "\n".join(self._commands),
             "known_command": self._known_command,

@@ -1,7 +1,8 @@
 """A checkpoint with a search: what it would play, how it sees a position, what it expects."""
 
+import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from hexlib.nn.device import choose
 from hexlib.nn.inference import Evaluator
 from hexlib.play.standing import Standing
 from hexlib.search.gumbel import GumbelSearch
-from hexlib.search.interface import Positions, positions_after, search_all
+from hexlib.search.interface import Evaluate, Positions, positions_after, search_all
 from hexlib.search.policy import PolicySearch
 from hexlib.settings import Inference
 
@@ -36,21 +37,12 @@ class Thought:
     values: np.ndarray  # float32 [A], −1 to 1 of each move, NaN where it was not tried
 
 
-class Player:
-    """Loads a checkpoint once and searches positions of any board size; deterministic."""
+class Thinker:
+    """Searches positions of any board size; deterministic."""
 
-    def __init__(self, checkpoint: Path, inference: Inference, batch: int | None = None):
-        """`batch`: positions in a call of the network; 1 is quick for who asks for one at a time.
-
-        Raises BadInput for a file that is no checkpoint, or a device that is not there.
-        """
-        loaded = load_checkpoint(checkpoint)
-        self.network = loaded.network
-        self.board_sizes = loaded.board_sizes  # that it was trained on, the last one last
-        self.digest = files.sha256(checkpoint)
-        self.device = choose(inference)
-        self._batch = batch
-        self._evaluators: dict[int, CachedEvaluator] = {}
+    def __init__(self, evaluator_for: Callable[[int], Evaluate]):
+        """`evaluator_for` gives the network for a board size, and is asked once for each."""
+        self._evaluator = functools.cache(evaluator_for)
 
     def think(self, standings: Sequence[Standing], simulations: int) -> list[Thought]:
         """A thought for each of some unfinished positions of one board size.
@@ -116,12 +108,22 @@ class Player:
             thoughts[k] = replace(here, value=-beyond.value, line=[here.move, *beyond.line])
         return thoughts
 
-    def _evaluator(self, n: int) -> CachedEvaluator:
-        """The network for boards of size n, made ready at the first use."""
-        if n not in self._evaluators:
-            evaluator = Evaluator(self.network, n, self.device, self._batch)
-            self._evaluators[n] = CachedEvaluator(evaluator, CACHE)
-        return self._evaluators[n]
+
+class Player(Thinker):
+    """Loads a checkpoint once, and thinks by it."""
+
+    def __init__(self, checkpoint: Path, inference: Inference, batch: int | None = None):
+        """`batch`: positions in a call of the network; 1 is quick for who asks for one at a time.
+
+        Raises BadInput for a file that is no checkpoint, or a device that is not there.
+        """
+        loaded = load_checkpoint(checkpoint)
+        self.board_sizes = loaded.board_sizes  # that it was trained on, the last one last
+        self.digest = files.sha256(checkpoint)
+        device = choose(inference)
+        super().__init__(
+            lambda n: CachedEvaluator(Evaluator(loaded.network, n, device, batch), CACHE)
+        )
 
 
 def _untried(area: int) -> tuple[np.ndarray, np.ndarray]:
