@@ -37,7 +37,9 @@ class Evaluator:
         self.board_size = board_size
         self.evaluated = 0  # boards so far, without the padding
         make = OpenVinoBackend if device.backend == "openvino" else TorchBackend
-        batch = batch or fixed_batch(network.settings.channels, board_size, device.device)
+        # The check of eight-bit integers plays a game for each board of a batch, and needs many.
+        if batch is None or device.int8:
+            batch = fixed_batch(network.settings.channels, board_size, device.device)
         self.backend: Backend = make(network, board_size, device, batch)
         self.device = self.backend.device
         self._planes = empty_planes(self.backend.batch, board_size)
