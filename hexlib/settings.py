@@ -4,6 +4,7 @@
 generated from these models, so a key is described once.
 """
 
+import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -152,6 +153,30 @@ class Window(Section):
     )
 
 
+class Source(Section):
+    """Positions that somebody made before, to train on beside the run's own."""
+
+    path: Annotated[str, NO_OPTION] = Field(
+        description="Folder of buckets, as `hexlib shuffle` makes them; only ever read."
+    )
+    weight: float = Field(
+        1.0, gt=0, le=1000, description="How often its rows are drawn, where the window's are once."
+    )
+    skip_files: int = Field(0, ge=0, description="Files left out, first in the order of names.")
+    max_files: int = Field(0, ge=0, description="Files taken after these at most; 0: all.")
+    board_size: int | None = Field(
+        None, ge=3, le=19, description="Cells along a side; null: those of the run."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_text(cls, given: Any) -> Any:
+        """A source can be a path alone, or JSON, as a command line has it."""
+        if not isinstance(given, str):
+            return given
+        return json.loads(given) if given.startswith("{") else {"path": given}
+
+
 class Train(Section):
     """How the network learns."""
 
@@ -171,12 +196,29 @@ class Train(Section):
         2.0, gt=0, le=100, description="Samples drawn for each new position of the generation."
     )
     max_samples: int = Field(35_000_000, ge=1, description="Samples a generation at most.")
+    mini_epoch: int = Field(
+        50_000,
+        ge=1,
+        description="Samples after which the network is validated and saved as"
+        " train/epochs/epoch{E}_mini{M}.pt.",
+    )
+    keep_last: int = Field(2, ge=0, description="Of these, how many of the newest are kept.")
+    keep_every: int = Field(0, ge=0, description="Each so many-th is kept besides; 0: none.")
     value_mix: float = Field(
         0.3, ge=0, le=1, description="Share of the search's root value in the value target."
+    )
+    policy_weight: float = Field(1.0, ge=0, description="Of the policy's loss.")
+    value_weight: float = Field(1.0, ge=0, description="Of the value's loss.")
+    soft_policy_weight: float = Field(
+        0.0,
+        ge=0,
+        description="Of the loss of an auxiliary head that learns the policy to the power of 1/4;"
+        " 0: no such head.",
     )
     validation_fraction: float = Field(
         0.05, ge=0, lt=1, description="Share of games that are never trained on."
     )
+    sources: list[Source] = Field([], description="Positions to train on beside the run's window.")
 
 
 class Evaluate(Section):

@@ -24,6 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         *("checkpoint", "output_dir", "generation", "seed"),
         *("progress_dir", "keep_progress", "on_corrupt"),
     )
+    parser.add_argument("--tensorboard", metavar="D", help="Folder for what TensorBoard shows.")
     add_options(parser, settings.Train, {"decay_generations"})
     add_options(parser, settings.Window, {"generations"}, "window_")
     add_options(parser, settings.Inference)
@@ -47,4 +48,5 @@ def run(arguments: argparse.Namespace) -> None:
         progress_dir=Path(arguments.progress_dir or output_dir / ".progress"),
         keep_progress=arguments.keep_progress,
         on_corrupt=on_corrupt_of(arguments),
+        tensorboard=Path(arguments.tensorboard) if arguments.tensorboard else None,
     )
