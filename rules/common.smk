@@ -248,8 +248,14 @@ def training_start(wildcards, input):
     return shlex.join(["--checkpoint", input.checkpoint, *state])
 
 
-def learning_rates(wildcards):
-    start, end = CONFIG.learning_rates(generation_of(wildcards))
+# What of `train` no command is told as it stands: rates depend on the generation, what is kept of the
+# mini-epochs alters no product, and a sweep is rules of its own.
+NOT_FLAGS = {"learning_rate", "final_learning_rate", "decay_generations", "keep_last", "keep_every"}
+NOT_FLAGS |= {"sweep", "sweep_by"}
+
+
+def learning_rates(wildcards, tried=CONFIG):
+    start, end = tried.learning_rates(generation_of(wildcards))
     return f"--learning-rate {start} --final-learning-rate {end}"
 
 

@@ -1,8 +1,5 @@
 """The next checkpoint, from the positions of this generation and the window before it."""
 
-# Rates depend on the generation; what is kept of the mini-epochs alters no product.
-NOT_FLAGS = {"learning_rate", "final_learning_rate", "decay_generations", "keep_last", "keep_every"}
-
 
 # `snakemake train` needs a rule without wildcards: the last generation's.
 rule train:

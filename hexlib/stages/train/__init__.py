@@ -18,14 +18,15 @@ from hexlib.nn.checkpoint import Checkpoint, load, load_checkpoint, save, save_c
 from hexlib.nn.device import Device, choose
 from hexlib.nn.learning import Schedule, Trainer
 from hexlib.nn.loader import Loader
-from hexlib.settings import Inference, OnCorrupt, Train, Window
+from hexlib.nn.model import random_network
+from hexlib.settings import Inference, Net, OnCorrupt, Train, Window
 from hexlib.stages.train import book, watch
 from hexlib.stages.train.book import Book, TensorBoard
 from hexlib.stages.train.data import Data, choose_streams, digest, open_data
 
 SAVE_SECONDS = 30.0
 # What no weight depends on: it may change before an interrupted training goes on.
-FREE = {"keep_last", "keep_every", "sources", "decay_generations"}
+FREE = {"keep_last", "keep_every", "sources", "decay_generations", "sweep", "sweep_by"}
 
 
 def run(
@@ -42,23 +43,27 @@ def run(
     progress_dir: Path,
     keep_progress: bool = False,
     on_corrupt: OnCorrupt = "stop",
+    net: Net | None = None,
     tensorboard: Path | None = None,
-) -> None:
+) -> dict[str, Any]:
     """Train on the window over `sources` (folders of buckets, oldest first, the last one new) and
     on `settings.sources` beside it.
 
     Writes checkpoint.pt (the moving average), state.pt (weights and optimiser, for the generation
     after), metrics.csv, calibration.csv and lineage.json into `output_dir`, and the networks of
-    mini-epochs into its folder `epochs`. `state` is the state.pt of the generation before, which
-    the optimiser goes on from. An interrupted training goes on from `progress_dir`, which is
-    emptied at the end unless `keep_progress`. Raises BadInput for sources or checkpoints that do
-    not fit and for a loss that is not finite, Damaged for files that are not whole, Interrupted
-    after a signal. With `on_corrupt` "skip" a damaged bucket is passed over, and lineage.json lists
-    it under `set_aside`.
+    mini-epochs into its folder `epochs`; returns the last row of the metrics. `state` is the
+    state.pt of the generation before, which the optimiser goes on from. Where the checkpoint's
+    network has another size than `net`, a random one of that size is trained. An interrupted
+    training goes on from `progress_dir`, which is emptied at the end unless `keep_progress`. Raises
+    BadInput for sources or checkpoints that do not fit and for a loss that is not finite, Damaged
+    for files that are not whole, Interrupted after a signal. With `on_corrupt` "skip" a damaged
+    bucket is passed over, and lineage.json lists it under `set_aside`.
     """
     device = choose(inference)
     parallel.start(device.device)
     start = load_checkpoint(checkpoint)
+    if net is not None and net != start.network.settings:
+        start = dataclasses.replace(start, network=random_network(net, seed), board_sizes=[])
     made_before = int(start.lineage.get("rows_made", 0)) if generation > 0 else 0
 
     def opened(aside: Aside) -> tuple[Aside, Data]:
@@ -90,6 +95,7 @@ def run(
         if not keep_progress:
             training.progress_file.unlink(missing_ok=True)
     parallel.stop()
+    return training.book.metrics[-1]
 
 
 class Training:
