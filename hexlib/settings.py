@@ -222,6 +222,13 @@ class Train(Section):
     validation_fraction: float = Field(
         0.05, ge=0, lt=1, description="Share of games that are never trained on."
     )
+    processes: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="Processes that share a training, each with a GPU of its own, started by"
+        " torchrun.",
+    )
     sources: list[Source] = Field([], description="Positions to train on beside the run's window.")
     sweep: dict[str, list[Value]] | list[dict[str, Value]] = Field(
         {},
@@ -345,6 +352,11 @@ class Config(Section):
                 f"train.final_learning_rate: {self.train.final_learning_rate} is above"
                 f" train.learning_rate, {self.train.learning_rate}; lower it"
             )
+        if self.train.batch_size % self.train.processes:
+            raise ValueError(
+                f"train.batch_size: {self.train.batch_size} positions cannot be shared equally by"
+                f" {self.train.processes} processes; make it a multiple of train.processes"
+            )
         if self.train.sweep:
             self._check_sweep()
         if self.generations.first and self.initial_checkpoint:
@@ -364,7 +376,7 @@ class Config(Section):
             for key in trial:
                 section, _, name = key.partition(".")
                 known: Any = {"net": Net, "train": Train}.get(section)
-                fixed = ("sources", "sweep", "sweep_by", "keep_last", "keep_every")
+                fixed = ("sources", "sweep", "sweep_by", "processes", "keep_last", "keep_every")
                 if known is None or name not in known.model_fields or name in fixed:
                     raise ValueError(
                         f"train.sweep: {key} is no key of net or train to try values of"

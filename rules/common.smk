@@ -251,7 +251,12 @@ def training_start(wildcards, input):
 # What of `train` no command is told as it stands: rates depend on the generation, what is kept of the
 # mini-epochs alters no product, and a sweep is rules of its own.
 NOT_FLAGS = {"learning_rate", "final_learning_rate", "decay_generations", "keep_last", "keep_every"}
-NOT_FLAGS |= {"sweep", "sweep_by"}
+NOT_FLAGS |= {"processes", "sweep", "sweep_by"}
+
+# Several processes that share a training are started by torchrun.
+TRAIN = "hexlib train"
+if CONFIG.train.processes > 1:
+    TRAIN = f"torchrun --standalone --nproc-per-node {CONFIG.train.processes} -m hexlib.cli train"
 
 
 def learning_rates(wildcards, tried=CONFIG):

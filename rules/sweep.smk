@@ -55,15 +55,16 @@ rule trial:
     priority: 1
     conda:
         "../envs/hexlib.yaml"
-    threads: 1
+    threads: CONFIG.train.processes
     resources:
-        mem_mb=2000,
+        mem_mb=2000 * CONFIG.train.processes,
         runtime=1440,
-        gpu=GPU,
+        gpu=GPU * CONFIG.train.processes,
         on_corrupt=CONFIG.on_corrupt,
         keep_last=CONFIG.train.keep_last,
         keep_every=CONFIG.train.keep_every,
     params:
+        command=TRAIN,
         start=training_start,
         sources=training_sources,
         folder=folder_of_output,
@@ -76,7 +77,7 @@ rule trial:
     message:
         "Generation {params.generation:03d}, trial {wildcards.trial}"
     shell:
-        "hexlib train --source {params.sources:q} {params.start} --output-dir {params.folder:q}"
+        "{params.command} --source {params.sources:q} {params.start} --output-dir {params.folder:q}"
         " --generation {params.generation} {params.flags} {params.shared} --trial {params.values:q}"
         " --keep-last {resources.keep_last} --keep-every {resources.keep_every}"
         " --progress-dir {params.progress:q} --keep-progress"

@@ -14,16 +14,17 @@ rule train:
     priority: 1
     conda:
         "../envs/hexlib.yaml"
-    threads: 1
+    threads: CONFIG.train.processes
     resources:
-        mem_mb=2000,
+        mem_mb=2000 * CONFIG.train.processes,
         runtime=1440,
-        gpu=GPU,
+        gpu=GPU * CONFIG.train.processes,
         on_corrupt=CONFIG.on_corrupt,
         keep_last=CONFIG.train.keep_last,
         keep_every=CONFIG.train.keep_every,
         tensorboard=tensorboard_of,
     params:
+        command=TRAIN,
         start=training_start,
         sources=training_sources,
         folder=folder_of_output,
@@ -36,7 +37,7 @@ rule train:
     message:
         "Generation {params.generation:03d}, train"
     shell:
-        "hexlib train --source {params.sources:q} {params.start} --output-dir {params.folder:q}"
+        "{params.command} --source {params.sources:q} {params.start} --output-dir {params.folder:q}"
         " --generation {params.generation} {params.rates} {params.flags}"
         " --keep-last {resources.keep_last} --keep-every {resources.keep_every}"
         " --tensorboard {resources.tensorboard:q}"

@@ -106,6 +106,10 @@ def test_values_from_the_command_line_may_be_text():
             "train.sweep: trials are compared by held-out games, of which there are none",
         ),
         (
+            {"train": {"batch_size": 100, "processes": 3}},
+            "train.batch_size: 100 positions cannot be shared equally by 3 processes",
+        ),
+        (
             {"initial_checkpoint": "x", "generations": {"first": 1}},
             "initial_checkpoint: has no use where generations.first is above 0",
         ),

@@ -1,16 +1,19 @@
 """How a network learns: the losses are their formulas, and processes together are as one."""
 
+import json
 import os
 import subprocess
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from synthetic import make_buckets
 
 from hexlib.game.positions import read_positions
 from hexlib.nn.batches import make_batch
+from hexlib.nn.checkpoint import Checkpoint, save_checkpoint
 from hexlib.nn.device import Device
 from hexlib.nn.learning import BINS, SOFTENED, Learner, Trainer, losses
 from hexlib.nn.model import random_network
@@ -145,33 +148,40 @@ trainer = Trainer(random_network(Net(blocks=2, channels=8), 0), settings,
                   Device(cpu, torch.float32, "torch", "tests"))
 figures = trainer.step(batch, 1e-3)
 gradients = {name: p.grad.clone() for name, p in trainer.learner.named_parameters()}
-told = {name: parallel.mean(value) for name, value in figures.items()}
 stop = parallel.any_of(k == n - 1)
 if k == 0:
     statistics = {name: t for name, t in trainer.learner.named_buffers()}
-    torch.save({"gradients": gradients, "statistics": statistics, "figures": told, "stop": stop},
+    torch.save({"gradients": gradients, "statistics": statistics, "figures": figures, "stop": stop},
                output)
 parallel.stop()
 """
+
+
+TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+
+
+def python(*arguments):
+    """Run Python, and return what it said."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
+    done = subprocess.run(
+        [sys.executable, *map(str, arguments)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stderr
 
 
 def test_two_processes_give_the_gradients_of_one_with_the_double_batch(tmp_path):
     source = make_buckets(tmp_path, seed=5) / "bucket_0000.npz"
     script = tmp_path / "together.py"
     script.write_text(TOGETHER)
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
-    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     made = {}
-    for name, launch in (("one", []), ("two", torchrun)):
+    for name, launch in (("one", []), ("two", TORCHRUN)):
         output = tmp_path / f"{name}.pt"
-        done = subprocess.run(
-            [sys.executable, *launch, script, source, output],
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
-        assert done.returncode == 0, done.stderr
+        python(*launch, script, source, output)
         made[name] = torch.load(output, weights_only=True)
     assert made["one"]["stop"]
     assert made["two"]["stop"]
@@ -181,3 +191,23 @@ def test_two_processes_give_the_gradients_of_one_with_the_double_batch(tmp_path)
         for name, one in made["one"][what].items():
             two = made["two"][what][name]
             assert torch.allclose(one.float(), two.float(), rtol=1e-3, atol=1e-5), (what, name)
+
+
+def test_a_training_of_two_processes_is_that_of_one(tmp_path):
+    """Their networks agree as far as sums in another order do, after as many steps as they have."""
+    source = make_buckets(tmp_path, seed=5)
+    save_checkpoint(tmp_path / "start.pt", Checkpoint(random_network(SMALL, 0), [5], {}))
+    command = ["train", "--source", source, "--checkpoint", tmp_path / "start.pt", "--reuse", "0.5"]
+    command += ["--batch-size", "64", "--mini-epoch", "256", "--warmup-steps", "50"]
+    command += ["--validation-fraction", "0.2", "--device", "cpu", "--precision", "float32"]
+    found = {}
+    for name, launch in (("one", ["-m", "hexlib.cli"]), ("two", [*TORCHRUN, "-m", "hexlib.cli"])):
+        said = python(*launch, *command, "--output-dir", tmp_path / name)
+        assert said.count("mini-epoch 1:") == 1  # one of the two speaks
+        found[name] = pd.read_csv(tmp_path / name / "metrics.csv")
+    one, two = found["one"], found["two"]
+    assert len(one) >= 2
+    spread = [column for column in one if column == "value_spread"]  # of each share by itself
+    pd.testing.assert_frame_equal(one.drop(columns=spread), two.drop(columns=spread), rtol=1e-2)
+    lineage = json.loads((tmp_path / "two/lineage.json").read_text())
+    assert lineage["device"].endswith(", 2 processes")

@@ -121,10 +121,8 @@ class Sums:
         self.count += 1
 
     def means(self) -> dict[str, float]:
-        """The mean of each figure, over all processes."""
-        return {
-            name: parallel.mean(total).item() / self.count for name, total in self.total.items()
-        }
+        """The mean of each figure."""
+        return {name: total.item() / self.count for name, total in self.total.items()}
 
 
 class Trainer:
@@ -187,7 +185,7 @@ class Trainer:
         self.optimiser.load_state_dict(state["optimiser"])
 
     def step(self, batch: Batch, learning_rate: float) -> dict[str, Tensor]:
-        """One step of the optimiser; returns the batch's figures before it."""
+        """One step of the optimiser; returns the figures of the whole batch before it."""
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate
         with self._autocast():
@@ -201,7 +199,7 @@ class Trainer:
         self.optimiser.step()
         # The average moves towards the weights.
         torch._foreach_lerp_(self._averaged, self._followed, 1 - self.settings.moving_average)
-        return {name: figure.detach() for name, figure in figures.items()}
+        return parallel.mean_of(figures)
 
     def _autocast(self) -> torch.autocast:
         precision = self.device.precision

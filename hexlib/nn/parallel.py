@@ -12,8 +12,10 @@ from torch import Tensor, distributed
 
 
 def start(device: torch.device) -> None:
-    """Join the other processes, if torchrun has started this one."""
+    """Join the other processes, if torchrun has started this one; each takes a GPU of its own."""
     if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not distributed.is_initialized():
+        if device.type == "cuda":
+            torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
         distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
 
 
@@ -46,6 +48,13 @@ def summed(x: Tensor) -> Tensor:
 def mean(x: Tensor) -> Tensor:
     """The mean over all processes, without gradients."""
     return summed(x.detach()) / processes()
+
+
+def mean_of(figures: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The mean of each of some scalars over all processes, without gradients."""
+    if processes() == 1:
+        return {name: figure.detach() for name, figure in figures.items()}
+    return dict(zip(figures, mean(torch.stack(list(figures.values()))), strict=True))
 
 
 def any_of(flag: bool) -> bool:

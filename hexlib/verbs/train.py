@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="Values by key that a trial of a sweep has; how it went, a failure too, is written to"
         " outcome.json in the output's folder.",
     )
-    add_options(parser, settings.Train, {"decay_generations", "sweep", "sweep_by"})
+    add_options(parser, settings.Train, {"decay_generations", "processes", "sweep", "sweep_by"})
     add_options(parser, settings.Net, prefix="net_")
     add_options(parser, settings.Window, {"generations"}, "window_")
     add_options(parser, settings.Inference)

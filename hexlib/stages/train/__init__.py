@@ -26,7 +26,7 @@ from hexlib.stages.train.data import Data, choose_streams, digest, open_data
 
 SAVE_SECONDS = 30.0
 # What no weight depends on: it may change before an interrupted training goes on.
-FREE = {"keep_last", "keep_every", "sources", "decay_generations", "sweep", "sweep_by"}
+FREE = {"keep_last", "keep_every", "sources", "decay_generations", "processes", "sweep", "sweep_by"}
 
 
 def run(
