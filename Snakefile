@@ -9,7 +9,7 @@ include: "rules/selfplay.smk"
 include: "rules/clean.smk"
 include: "rules/process.smk"
 include: "rules/shuffle.smk"
-include: "rules/train.smk"
+include: "rules/sweep.smk" if CONFIG.train.sweep else "rules/train.smk"
 include: "rules/evaluate.smk"
 include: "rules/report.smk"
 

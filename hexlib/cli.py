@@ -25,6 +25,7 @@ VERBS = (
     "process",
     "shuffle",
     "train",
+    "sweep",
     "evaluate",
     "report",
     "inspect",

@@ -26,7 +26,10 @@ def options(section: Section, leave_out: Container[str] = (), prefix: str = "") 
         if isinstance(value, bool):
             words.append(f"--{option}" if value else f"--no-{option}")
         elif isinstance(value, list):
-            words += [f"--{option}", *map(str, value)]
+            words += [
+                f"--{option}",
+                *(one.model_dump_json() if isinstance(one, Section) else str(one) for one in value),
+            ]
         else:
             words += [f"--{option}", str(value)]
     return shlex.join(words)

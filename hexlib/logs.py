@@ -27,18 +27,22 @@ class _Console(logging.StreamHandler):
 
 
 def start(path: Path | str | None) -> None:
-    """Log to `path`, if given, with time stamps, and to stderr in short form."""
+    """Log to `path`, if given, with time stamps, and to stderr in short form.
+
+    Of several processes that share a job the first speaks, and the others tell of errors alone.
+    """
     for old in list(log.handlers):
         log.removeHandler(old)
         old.close()
-    log.setLevel(logging.INFO)
+    first = os.environ.get("RANK", "0") == "0"  # as torchrun numbers them
+    log.setLevel(logging.INFO if first else logging.ERROR)
     log.propagate = False
     logging.raiseExceptions = False  # a full disk is told by the product that does not fit
     console = _Console()
     console.setFormatter(logging.Formatter("%(message)s"))
     console.addFilter(lambda record: not getattr(record, "file_only", False))
     log.addHandler(console)
-    if path is not None:
+    if path is not None and first:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         handler = logging.FileHandler(path, mode="w")
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))

@@ -163,6 +163,11 @@ class Reader:
         """Dtype and shape of each array."""
         return {name: (member.dtype, member.shape) for name, member in self._members.items()}
 
+    @property
+    def checksums(self) -> dict[str, int]:
+        """CRC-32 of each array with its header, as the file's directory has them."""
+        return {name: member.crc for name, member in self._members.items()}
+
     def read(self, name: str, first: int = 0, last: int | None = None) -> np.ndarray:
         """Rows `first` to `last` (excluded) of an array; of a whole one the checksum is checked."""
         rows = self._members[name].shape[0]

@@ -35,7 +35,7 @@ def add_options(
         if field.annotation is bool:
             keywords["action"] = argparse.BooleanOptionalAction
         elif get_origin(field.annotation) is list:
-            keywords |= {"nargs": "+", "metavar": "X"}
+            keywords |= {"nargs": "+" if default else "*", "metavar": "X"}
         elif get_origin(field.annotation) is Literal:
             keywords["choices"] = get_args(field.annotation)
         else:

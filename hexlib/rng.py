@@ -5,6 +5,10 @@ that a game is the same whichever worker plays it, beside whichever others, howe
 The mixing function is the finaliser of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014).
 """
 
+import hashlib
+import json
+from typing import Any
+
 import numpy as np
 
 from hexlib.kernel import kernel
@@ -51,3 +55,13 @@ def gumbel(key, counter):
 def game_key(seed, generation, game):
     """The key of a game, from which all that is random in it follows; uint64."""
     return subkey(subkey(mix(np.uint64(seed)), generation), game)
+
+
+def generator(*identity: Any) -> np.random.Generator:
+    """A stream of random numbers of its own for whatever has this identity, plain values of JSON.
+
+    Its key is the start of the identity's digest, so that no two streams can overlap (Philox:
+    Salmon et al. 2011).
+    """
+    digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).digest()
+    return np.random.Generator(np.random.Philox(key=int.from_bytes(digest[:16], "little")))

@@ -4,10 +4,12 @@
 generated from these models, so a key is described once.
 """
 
+import itertools
+import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 OnCorrupt = Literal["stop", "skip"]
 MOST_FILES = 1000  # of one kind in a generation: a command that names them all must stay legal
@@ -152,6 +154,33 @@ class Window(Section):
     )
 
 
+class Source(Section):
+    """Positions that somebody made before, to train on beside the run's own."""
+
+    path: Annotated[str, NO_OPTION] = Field(
+        description="Folder of buckets, as `hexlib shuffle` makes them; only ever read."
+    )
+    weight: float = Field(
+        1.0, gt=0, le=1000, description="How often its rows are drawn, where the window's are once."
+    )
+    skip_files: int = Field(0, ge=0, description="Files left out, first in the order of names.")
+    max_files: int = Field(0, ge=0, description="Files taken after these at most; 0: all.")
+    board_size: int | None = Field(
+        None, ge=3, le=19, description="Cells along a side; null: those of the run."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_text(cls, given: Any) -> Any:
+        """A source can be a path alone, or JSON, as a command line has it."""
+        if not isinstance(given, str):
+            return given
+        return json.loads(given) if given.startswith("{") else {"path": given}
+
+
+Value = bool | int | float | str
+
+
 class Train(Section):
     """How the network learns."""
 
@@ -171,11 +200,45 @@ class Train(Section):
         2.0, gt=0, le=100, description="Samples drawn for each new position of the generation."
     )
     max_samples: int = Field(35_000_000, ge=1, description="Samples a generation at most.")
+    mini_epoch: int = Field(
+        50_000,
+        ge=1,
+        description="Samples after which the network is validated and saved as"
+        " train/epochs/epoch{E}_mini{M}.pt.",
+    )
+    keep_last: int = Field(2, ge=0, description="Of these, how many of the newest are kept.")
+    keep_every: int = Field(0, ge=0, description="Each so many-th is kept besides; 0: none.")
     value_mix: float = Field(
         0.3, ge=0, le=1, description="Share of the search's root value in the value target."
     )
+    policy_weight: float = Field(1.0, ge=0, description="Of the policy's loss.")
+    value_weight: float = Field(1.0, ge=0, description="Of the value's loss.")
+    soft_policy_weight: float = Field(
+        0.0,
+        ge=0,
+        description="Of the loss of an auxiliary head that learns the policy to the power of 1/4;"
+        " 0: no such head.",
+    )
     validation_fraction: float = Field(
         0.05, ge=0, lt=1, description="Share of games that are never trained on."
+    )
+    processes: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="Processes that share a training, each with a GPU of its own, started by"
+        " torchrun.",
+    )
+    sources: list[Source] = Field([], description="Positions to train on beside the run's window.")
+    sweep: dict[str, list[Value]] | list[dict[str, Value]] = Field(
+        {},
+        description="Trials, of which each generation takes the best: lists of values of `net.…` or"
+        " `train.…` keys, in all combinations, or a list of such keys with a value each.",
+    )
+    sweep_by: Literal["validation", "match"] = Field(
+        "validation",
+        description="Which trial is the best: by the losses on held-out games, unweighted, or by"
+        " games against the one that is best in that.",
     )
 
 
@@ -291,12 +354,66 @@ class Config(Section):
                 f"train.final_learning_rate: {self.train.final_learning_rate} is above"
                 f" train.learning_rate, {self.train.learning_rate}; lower it"
             )
+        if self.train.batch_size % self.train.processes:
+            raise ValueError(
+                f"train.batch_size: {self.train.batch_size} positions cannot be shared equally by"
+                f" {self.train.processes} processes; make it a multiple of train.processes"
+            )
+        if self.train.sweep:
+            self._check_sweep()
         if self.generations.first and self.initial_checkpoint:
             raise ValueError(
                 "initial_checkpoint: has no use where generations.first is above 0, since"
                 f" generation {self.generations.first} starts from the one before; remove one"
             )
         return self
+
+    def _check_sweep(self) -> None:
+        trials = self.trials()
+        if any(trial.keys() != trials[0].keys() or not trial for trial in trials):
+            raise ValueError("train.sweep: give each trial of the list a value for the same keys")
+        if not trials or len({str(trial) for trial in trials}) < len(trials):
+            raise ValueError("train.sweep: give each key at least one value, and each value once")
+        for trial in trials:
+            for key in trial:
+                section, _, name = key.partition(".")
+                known: Any = {"net": Net, "train": Train}.get(section)
+                fixed = ("sources", "sweep", "sweep_by", "processes", "keep_last", "keep_every")
+                if known is None or name not in known.model_fields or name in fixed:
+                    raise ValueError(
+                        f"train.sweep: {key} is no key of net or train to try values of"
+                    )
+            try:
+                tried = self.with_values(trial)
+            except ValidationError as error:
+                first = error.errors()[0]
+                reason = first["msg"].removeprefix("Value error, ")
+                raise ValueError(f"train.sweep: {trial} cannot be tried: {reason}") from None
+            if not tried.train.validation_fraction:
+                raise ValueError(
+                    "train.sweep: trials are compared by held-out games, of which there are none;"
+                    " raise train.validation_fraction"
+                )
+
+    def trials(self) -> list[dict[str, Value]]:
+        """The values of each trial of `train.sweep`, by key; none without a sweep."""
+        sweep = self.train.sweep
+        if isinstance(sweep, list):
+            return sweep
+        if not sweep:
+            return []
+        return [
+            dict(zip(sweep, values, strict=True)) for values in itertools.product(*sweep.values())
+        ]
+
+    def with_values(self, values: dict[str, Value]) -> "Config":
+        """The configuration of a trial: these values in place of its own, and no sweep."""
+        data = self.model_dump(exclude_unset=True)
+        data["train"]["sweep"] = {}
+        for key, value in values.items():
+            section, _, name = key.partition(".")
+            data.setdefault(section, {})[name] = value
+        return Config.model_validate(data)
 
     def learning_rates(self, generation: int) -> tuple[float, float]:
         """Learning rate at the start and at the end of a generation's training.

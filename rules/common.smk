@@ -93,6 +93,11 @@ def log_of(path, gen=None):
     return f"logs/{CONFIG.run}/{folder(gen)}/{path}.log"
 
 
+def tensorboard_of(wildcards):
+    """Where a training's curves go, side by side with those of all generations."""
+    return f"logs/{CONFIG.run}/tensorboard/{folder(generation_of(wildcards))}"
+
+
 def benchmark_of(path, gen=None):
     return f"{RUN}/benchmarks/{folder(gen)}/{path}.tsv"
 
@@ -213,10 +218,21 @@ def buckets_of(gen):
     return [product(f"shuffle/bucket_{bucket}.npz", gen) for bucket in BUCKETS]
 
 
+def source_buckets():
+    """Buckets that somebody else made, to train on beside the run's own."""
+    for source in CONFIG.train.sources:
+        found = sorted(map(str, Path(source.path).glob("bucket_*.npz")))[source.skip_files :]
+        if not found:
+            why = f"train.sources: {source.path} has no bucket_*.npz after skip_files"
+            stop(BadInput(f"{why}; name a folder that `hexlib shuffle` has filled"))
+        yield from found[: source.max_files or None]
+
+
 def training_inputs(wildcards):
     """The weights to go on from, with the optimiser's state after generation 0, and the rows."""
     gen = generation_of(wildcards)
     inputs = {
+        "beside": list(source_buckets()),
         "checkpoint": starting_checkpoint(wildcards),
         "summaries": [product("shuffle/summary.json", g) for g in window_of(gen)],
         "buckets": [bucket for g in window_of(gen) for bucket in buckets_of(g)],
@@ -232,8 +248,19 @@ def training_start(wildcards, input):
     return shlex.join(["--checkpoint", input.checkpoint, *state])
 
 
-def learning_rates(wildcards):
-    start, end = CONFIG.learning_rates(generation_of(wildcards))
+# What of `train` no command is told as it stands: rates depend on the generation, what is kept of the
+# mini-epochs alters no product, and a sweep is rules of its own.
+NOT_FLAGS = {"learning_rate", "final_learning_rate", "decay_generations", "keep_last", "keep_every"}
+NOT_FLAGS |= {"processes", "sweep", "sweep_by"}
+
+# Several processes that share a training are started by torchrun.
+TRAIN = "hexlib train"
+if CONFIG.train.processes > 1:
+    TRAIN = f"torchrun --standalone --nproc-per-node {CONFIG.train.processes} -m hexlib.cli train"
+
+
+def learning_rates(wildcards, tried=CONFIG):
+    start, end = tried.learning_rates(generation_of(wildcards))
     return f"--learning-rate {start} --final-learning-rate {end}"
 
 
@@ -247,6 +274,7 @@ def training_products(gen=None):
         "checkpoint": product("train/checkpoint.pt", gen),
         "state": product("train/state.pt", gen),
         "metrics": shown(product("train/metrics.csv", gen), "metrics", "Training", gen),
+        "calibration": product("train/calibration.csv", gen),
         "lineage": product("train/lineage.json", gen),
     }
 

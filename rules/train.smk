@@ -1,7 +1,5 @@
 """The next checkpoint, from the positions of this generation and the window before it."""
 
-UNSCHEDULED = {"learning_rate", "final_learning_rate", "decay_generations"}
-
 
 # `snakemake train` needs a rule without wildcards: the last generation's.
 rule train:
@@ -16,27 +14,33 @@ rule train:
     priority: 1
     conda:
         "../envs/hexlib.yaml"
-    threads: 1
+    threads: CONFIG.train.processes
     resources:
-        mem_mb=megabytes(min(POSITIONS * CONFIG.window.generations, 10**8), 100),
+        mem_mb=2000 * CONFIG.train.processes,
         runtime=1440,
-        gpu=GPU,
+        gpu=GPU * CONFIG.train.processes,
         on_corrupt=CONFIG.on_corrupt,
+        keep_last=CONFIG.train.keep_last,
+        keep_every=CONFIG.train.keep_every,
+        tensorboard=tensorboard_of,
     params:
+        command=TRAIN,
         start=training_start,
         sources=training_sources,
         folder=folder_of_output,
         generation=generation_of,
         rates=learning_rates,
-        flags=f"{SEED} {options(CONFIG.train, UNSCHEDULED)}"
+        flags=f"{SEED} {options(CONFIG.train, NOT_FLAGS)}"
         f" {options(CONFIG.window, {'generations'}, 'window-')} {INFERENCE}",
         progress=progress_of("train", LAST),
         code=code_version("hexlib.stages.train"),
     message:
         "Generation {params.generation:03d}, train"
     shell:
-        "hexlib train --source {params.sources:q} {params.start} --output-dir {params.folder:q}"
+        "{params.command} --source {params.sources:q} {params.start} --output-dir {params.folder:q}"
         " --generation {params.generation} {params.rates} {params.flags}"
+        " --keep-last {resources.keep_last} --keep-every {resources.keep_every}"
+        " --tensorboard {resources.tensorboard:q}"
         " --progress-dir {params.progress:q} --keep-progress"
         " --on-corrupt {resources.on_corrupt:q} --log {log:q}"
 

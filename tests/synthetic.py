@@ -3,7 +3,9 @@
 import numpy as np
 
 from hexlib.game import board
-from hexlib.game.records import Games, SearchStatistics
+from hexlib.game.records import Games, SearchStatistics, write_games, write_search
+from hexlib.settings import Process
+from hexlib.stages import process, shuffle
 
 
 def random_games(n: int, count: int, seed: int = 1) -> Games:
@@ -33,3 +35,17 @@ def made_up_search(games: Games, seed: int = 1) -> SearchStatistics:
         np.array(cells, np.uint16),
         rng.uniform(0.05, 1, len(cells)).astype(np.float16),
     )
+
+
+def make_buckets(folder, size=5, games=60, seed=1, search=True, buckets=3, positions="all"):
+    """A folder of buckets of random games, made by the stages before training."""
+    made = random_games(size, games, seed)
+    chunk = folder / "chunk_0000.trmph"
+    write_games(chunk, [made], {"kind": "clean", "board_size": size})
+    if search:
+        write_search(folder / "chunk_0000.search.npz", made_up_search(made, seed), {})
+    process.run(chunk, folder / "chunk.npz", Process(positions=positions), size)
+    shuffle.scatter(folder / "chunk.npz", folder / "parts", buckets, 0)
+    for bucket in range(buckets):
+        shuffle.gather([folder / "parts"], bucket, folder / f"s/bucket_{bucket:04d}.npz", 0)
+    return folder / "s"

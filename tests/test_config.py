@@ -94,6 +94,21 @@ def test_values_from_the_command_line_may_be_text():
         ({"selfplay": {"existing": ["x"]}}, "selfplay.existing: the games given stand in for one"),
         ({"clean": {"chunk_size": 1}}, "clean.chunk_size: 1 would split 3000 games into 3000"),
         ({"train": {"final_learning_rate": 0.5}}, "train.final_learning_rate: 0.5 is above"),
+        ({"train": {"sweep": {"train.reuse": []}}}, "train.sweep: give each key at least one"),
+        ({"train": {"sweep": [{"train.reuse": 1}, {}]}}, "train.sweep: give each trial of the"),
+        ({"train": {"sweep": {"seed": [1]}}}, "train.sweep: seed is no key of net or train"),
+        (
+            {"train": {"sweep": {"net.blocks": [1, 99]}}},
+            "train.sweep: {'net.blocks': 99} cannot be tried: Input should be less than",
+        ),
+        (
+            {"train": {"sweep": {"train.validation_fraction": [0]}}},
+            "train.sweep: trials are compared by held-out games, of which there are none",
+        ),
+        (
+            {"train": {"batch_size": 100, "processes": 3}},
+            "train.batch_size: 100 positions cannot be shared equally by 3 processes",
+        ),
         (
             {"initial_checkpoint": "x", "generations": {"first": 1}},
             "initial_checkpoint: has no use where generations.first is above 0",

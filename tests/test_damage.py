@@ -17,7 +17,7 @@ from hexlib.errors import BadInput, Damaged
 from hexlib.game import positions, records
 from hexlib.game.notation import trmph_line
 from hexlib.lines import zstd
-from hexlib.nn.batches import open_source
+from hexlib.nn.buckets import bucket_files, open_bucket
 from hexlib.nn.checkpoint import Checkpoint, load, load_checkpoint, save, save_checkpoint
 from hexlib.nn.model import random_network
 from hexlib.settings import Clean, Net, Process
@@ -117,8 +117,8 @@ READERS = {
     "scattered/parts.npz": lambda: [
         shuffle.gather(["scattered"], bucket, "out.npz", 0) for bucket in range(2)
     ],
-    "buckets/bucket_0001.npz": lambda: open_source(Path("buckets"), 0.1),
-    "buckets/summary.json": lambda: open_source(Path("buckets"), 0.1),
+    "buckets/bucket_0001.npz": lambda: open_bucket(Path("buckets/bucket_0001.npz"), 0.1),
+    "buckets/summary.json": lambda: bucket_files(Path("buckets")),
     "net.pt": lambda: load_checkpoint("net.pt"),
     "state.pt": lambda: load("state.pt", "training state"),
 }

@@ -10,6 +10,9 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+import yaml
+
+from hexlib.config import validate
 
 REPOSITORY = Path(__file__).parents[1]
 PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
@@ -122,6 +125,13 @@ def test_snakemake_commands_of_the_tutorial_plan_jobs(new_project):
 def test_links_lead_somewhere(page):
     for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text()):
         assert (page.parent / target).exists(), target
+
+
+def test_settings_in_the_documents_are_such():
+    found = [block for page in PAGES for block in blocks(page, "yaml")]
+    assert len(found) >= 2
+    for block in found:
+        validate(yaml.safe_load(block), "the document")
 
 
 def test_pictures_are_small():

@@ -90,7 +90,8 @@ def test_a_run_keeps_products_and_drops_what_is_between(finished):
         "clean/rejected.tsv",
         *(f"shuffle/bucket_000{n}.npz" for n in range(3)),
         "shuffle/summary.json",
-        *(f"train/{name}" for name in ("checkpoint.pt", "state.pt", "metrics.csv", "lineage.json")),
+        *("train/checkpoint.pt", "train/state.pt", "train/lineage.json"),
+        *("train/metrics.csv", "train/calibration.csv"),
         "evaluate/match.json",
         "evaluate/solved.json",
     }

@@ -64,6 +64,17 @@ class Positions:
             self.board_size, **columns, policy_cell=cells, policy_probability=probabilities
         )
 
+    def cut(self, first: int, last: int) -> "Positions":
+        """The positions `first` to `last` (excluded), as views."""
+        entries = slice(self.policy_offsets[first], self.policy_offsets[last])
+        columns = {name: getattr(self, name)[first:last] for name in COLUMNS}
+        return Positions(
+            self.board_size,
+            **columns,
+            policy_cell=self.policy_cell[entries],
+            policy_probability=self.policy_probability[entries],
+        )
+
 
 def layout(board_size: int, rows: int, entries: int) -> npz.Layout:
     """Dtype and shape of each array of a file of positions."""

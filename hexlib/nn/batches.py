@@ -1,8 +1,5 @@
-"""From rows of buckets to the tensors of a training step."""
+"""From packed positions to the tensors of a training step."""
 
-from collections.abc import Container
-from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -10,10 +7,7 @@ import torch
 from numba import njit
 from torch import Tensor
 
-from hexlib import files, npz
-from hexlib.errors import BadInput, Damaged
-from hexlib.game.positions import Positions, open_positions
-from hexlib.nn.device import Device
+from hexlib.game.positions import Positions
 from hexlib.nn.model import ring
 
 
@@ -25,120 +19,95 @@ class Batch(NamedTuple):
     policy: Tensor  # float32 [B, A], sums to 1, or to 0 where there is no target
     value: Tensor  # float32 [B], +1 or −1 for the player to move
     root_value: Tensor  # float32 [B], NaN where the search has none
-
-
-@dataclass(frozen=True)
-class Bucket:
-    """A file of positions, split by game into rows to train on and rows to validate on."""
-
-    path: Path
-    positions: Positions
-    policy_offsets: np.ndarray  # int64 [P + 1], where each row's policy entries begin
-    training: np.ndarray  # uint32 [T], row numbers
-    validation: np.ndarray  # uint32 [V], row numbers
-
-
-def open_bucket(path: Path, validation_fraction: float) -> Bucket:
-    """Open a bucket without reading its boards.
-
-    A game is on the validation side if its hash, as a share of the largest, is below the fraction:
-    the same side in every bucket, generation and source.
-    """
-    positions = open_positions(path)
-    held_out = positions.game < validation_fraction * 2.0**32
-    return Bucket(
-        path,
-        positions,
-        np.concatenate([[0], np.cumsum(positions.policy_count, dtype=np.int64)]),
-        np.flatnonzero(~held_out).astype(np.uint32),
-        np.flatnonzero(held_out).astype(np.uint32),
-    )
-
-
-def open_source(
-    folder: Path, validation_fraction: float, aside: Container[Path] = ()
-) -> list[Bucket]:
-    """The buckets of a folder but for those set aside, by name; BadInput if there is none.
-
-    They are those that its summary.json lists, since others may be left from an earlier shuffle
-    into more of them; without a summary, all.
-    """
-    summary = folder / "summary.json"
-    paths = _listed(summary) if summary.exists() else sorted(folder.glob("bucket_*.npz"))
-    paths = [path for path in paths if path not in aside]
-    if not paths:
-        raise BadInput(f"{folder}: no whole bucket_*.npz in it; `hexlib shuffle` makes them")
-    return [open_bucket(path, validation_fraction) for path in paths]
-
-
-def _listed(summary: Path) -> list[Path]:
-    """The buckets that a summary.json of a shuffle lists."""
-    try:
-        return [summary.parent / bucket["name"] for bucket in files.read_json(summary)["buckets"]]
-    except (KeyError, TypeError):
-        raise Damaged(summary, "not the summary of a shuffle", npz.REMEDY) from None
+    weight: Tensor  # float32 [B], in every loss
 
 
 # float32 value of each float16 bit pattern: numba does not compute with float16.
 _HALF = np.arange(1 << 16, dtype=np.uint16).view(np.float16).astype(np.float32)
 
 
-@njit(cache=True)
-def _fill(rows, turn, n, own, opponent, offsets, cells, halves, half, at, planes, occupied, policy):
-    """Unpack `rows` of a bucket into entries `at` of a batch, those in `turn` by 180°."""
+@njit(cache=True, nogil=True)
+def _unpack(n, turn, own, opponent, offsets, cells, halves, half, planes, occupied, policy):
+    """Fill a batch from packed rows, those in `turn` by 180°."""
     area = n * n
-    for k in range(len(rows)):
-        row, b = rows[k], at[k]
+    for row in range(len(turn)):
         for cell in range(area):
             bit = np.uint8(128 >> (cell & 7))
             mine = own[row, cell >> 3] & bit != 0
             theirs = opponent[row, cell >> 3] & bit != 0
-            seen = area - 1 - cell if turn[k] else cell
-            planes[b, seen // n + 1, seen % n + 1, 0] = mine
-            planes[b, seen // n + 1, seen % n + 1, 1] = theirs
-            occupied[b, seen] = mine or theirs
+            seen = area - 1 - cell if turn[row] else cell
+            planes[row, seen // n + 1, seen % n + 1, 0] = mine
+            planes[row, seen // n + 1, seen % n + 1, 1] = theirs
+            occupied[row, seen] = mine or theirs
         total = np.float32(0)
         for entry in range(offsets[row], offsets[row + 1]):
             total += half[halves[entry]]
         for entry in range(offsets[row], offsets[row + 1]):
-            seen = area - 1 - cells[entry] if turn[k] else cells[entry]
-            policy[b, seen] = half[halves[entry]] / total
+            seen = area - 1 - cells[entry] if turn[row] else cells[entry]
+            policy[row, seen] = half[halves[entry]] / total
 
 
-def make_batch(
-    buckets: list[Bucket], bucket_of: np.ndarray, rows: np.ndarray, turn: np.ndarray, device: Device
-) -> Batch:
-    """Row rows[b] of buckets[bucket_of[b]] for each b (int [B], int [B]), turned by 180° where
-    `turn` bool [B] says so (for the player to move, both ways round are the same game)."""
-    size, n = len(rows), buckets[0].positions.board_size
+def make_batch(positions: Positions, turn: np.ndarray, device: torch.device) -> Batch:
+    """The tensors of B packed positions, turned by 180° where `turn` bool [B] says so.
+
+    For the player to move, both ways round are the same game. A GPU gets the packed rows and
+    unpacks them itself.
+    """
+    if device.type != "cpu":
+        return _on_device(positions, turn, device)
+    n, size = positions.board_size, len(positions)
     planes = np.tile(ring(n), (size, 1, 1, 1))
     occupied = np.empty((size, n * n), np.bool_)
     policy = np.zeros((size, n * n), np.float32)
-    value, root_value = np.empty(size, np.float32), np.empty(size, np.float32)
-    for number in np.unique(bucket_of):
-        bucket, at = buckets[number], np.flatnonzero(bucket_of == number)
-        positions, picked = bucket.positions, rows[at]
-        _fill(
-            picked,
-            turn[at],
-            n,
-            positions.own,
-            positions.opponent,
-            bucket.policy_offsets,
-            positions.policy_cell,
-            positions.policy_probability.view(np.uint16),
-            _HALF,
-            at,
-            planes,
-            occupied,
-            policy,
-        )
-        value[at] = positions.value[picked]
-        root_value[at] = positions.root_value[picked]
-    return Batch(
-        torch.from_numpy(planes).permute(0, 3, 1, 2).to(device.device),
-        torch.from_numpy(occupied).to(device.device),
-        torch.from_numpy(policy).to(device.device),
-        torch.from_numpy(value).to(device.device),
-        torch.from_numpy(root_value).to(device.device),
+    _unpack(
+        n,
+        turn,
+        positions.own,
+        positions.opponent,
+        positions.policy_offsets,
+        positions.policy_cell,
+        positions.policy_probability.view(np.uint16),
+        _HALF,
+        planes,
+        occupied,
+        policy,
     )
+    return Batch(
+        torch.from_numpy(planes).permute(0, 3, 1, 2),
+        torch.from_numpy(occupied),
+        torch.from_numpy(policy),
+        *_columns(positions, device),
+    )
+
+
+def _columns(positions: Positions, device: torch.device) -> list[Tensor]:
+    """What a batch has one number a row of."""
+    columns = (positions.value, positions.root_value, positions.weight)
+    return [torch.from_numpy(column.astype(np.float32)).to(device) for column in columns]
+
+
+def _on_device(positions: Positions, turn: np.ndarray, device: torch.device) -> Batch:
+    """As `make_batch`, with tensor operations where the batch is wanted."""
+    n, size = positions.board_size, len(positions)
+
+    def up(array: np.ndarray) -> Tensor:
+        return torch.from_numpy(np.array(array)).to(device, non_blocking=True)  # views read-only
+
+    turned = up(turn)[:, None]
+    shifts = torch.arange(7, -1, -1, device=device, dtype=torch.uint8)
+    planes = up(ring(n)).permute(2, 0, 1).repeat(size, 1, 1, 1)
+    occupied = torch.zeros(size, n * n, dtype=torch.bool, device=device)
+    for plane, packed in enumerate((positions.own, positions.opponent)):
+        bits = (up(packed)[:, :, None] >> shifts & 1).flatten(1)[:, : n * n].bool()
+        bits = torch.where(turned, bits.flip(1), bits)
+        planes[:, plane, 1:-1, 1:-1] = bits.view(size, n, n).float()
+        occupied |= bits
+    counts = up(positions.policy_count).long()
+    row = torch.repeat_interleave(counts, output_size=len(positions.policy_cell))
+    cell = up(positions.policy_cell.astype(np.int64))
+    policy = torch.zeros(size, n * n, device=device)
+    cell = torch.where(turned[row, 0], n * n - 1 - cell, cell)
+    policy[row, cell] = up(positions.policy_probability).float()
+    policy /= policy.sum(1, keepdim=True).clamp(min=torch.finfo(torch.float32).tiny)
+    planes = planes.contiguous(memory_format=torch.channels_last)
+    return Batch(planes, occupied, policy, *_columns(positions, device))

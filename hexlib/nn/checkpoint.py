@@ -15,7 +15,8 @@ from hexlib.nn.model import HexNet
 from hexlib.settings import Net
 
 REMEDY = "name another, or remove it and run the same command again to make it anew"
-KINDS = ("checkpoint", "training state", "training progress")  # what `save` is used for
+# What `save` is used for.
+KINDS = ("checkpoint", "training state", "training progress", "training batch")
 
 
 @dataclass

@@ -1,16 +1,23 @@
 """How a network learns: losses, the step of the optimiser, the schedule, the moving average."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.parallel import DistributedDataParallel
 
+from hexlib.nn import parallel
 from hexlib.nn.batches import Batch
 from hexlib.nn.device import Device
-from hexlib.nn.model import HexNet
+from hexlib.nn.model import Auxiliary, HexNet
 from hexlib.settings import Train
+
+SOFTENED = 0.25  # exponent of the soft policy's target: KataGo's temperature of 4
+BINS = 10  # of the reliability table
 
 
 @dataclass(frozen=True)
@@ -28,32 +35,76 @@ class Schedule:
         return rate * min(1.0, (step + 1) / self.warmup_steps) if self.warmup_steps else rate
 
 
-def losses(network: HexNet, batch: Batch, value_mix: float) -> dict[str, Tensor]:
+class Outputs(NamedTuple):
+    """What a network says of B positions."""
+
+    policy: Tensor  # logits [B, A]
+    value: Tensor  # logit [B], of the chance that the player to move wins
+    auxiliary: dict[str, Tensor]  # logits [B, A] by head
+
+
+def heads(settings: Train) -> dict[str, float]:
+    """The auxiliary heads that a training has, with the weights of their losses."""
+    weights = {"soft_policy": settings.soft_policy_weight}
+    return {name: weight for name, weight in weights.items() if weight}
+
+
+class Learner(nn.Module):
+    """A network and the auxiliary heads that it learns with."""
+
+    def __init__(self, network: HexNet, settings: Train):
+        super().__init__()
+        self.network = network
+        self.auxiliary = Auxiliary(network.settings.channels, list(heads(settings)))
+
+    def forward(self, planes: Tensor) -> Outputs:
+        """Planes with ring [B, 2, n+2, n+2] → everything that is learned."""
+        policy, value, features = self.network.with_features(planes)
+        return Outputs(policy, value, self.auxiliary(features))
+
+
+def losses(outputs: Outputs, batch: Batch, settings: Train) -> dict[str, Tensor]:
     """Losses and accuracies of a batch, scalars; `loss` is the one to minimise.
 
     Policy: cross-entropy against the target, over the positions that have one. Value: binary
-    cross-entropy against the outcome mixed with the search's root value, where there is one.
+    cross-entropy against the outcome mixed with the search's root value, where there is one. Soft
+    policy: cross-entropy against the target to the power of `SOFTENED`, made to sum to 1. Means
+    are weighted by the positions' weights, over the batches of all processes.
     """
-    logits, value = network(batch.planes)
-    logits = logits.float().masked_fill(batch.occupied, -1e9)
-    value = value.float()
-    has_policy = batch.policy.sum(1) > 0
-    log_policy = functional.log_softmax(logits, 1)
-    entropy = -(batch.policy * log_policy).sum(1)
-    positions = has_policy.sum().clamp(min=1)
+    has_policy = batch.weight * (batch.policy.sum(1) > 0)
+    figures: dict[str, Tensor] = {}
+
+    def mean(x: Tensor, weight: Tensor) -> Tensor:
+        # Of several processes, so that the mean over them of what each returns is that of all rows.
+        return (x * weight).sum() / parallel.mean(weight.sum()).clamp(min=1e-9)
+
+    def cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
+        masked = logits.float().masked_fill(batch.occupied, -1e9)
+        return mean(-(target * functional.log_softmax(masked, 1)).sum(1), has_policy)
+
+    value = outputs.value.float()
     outcome = (batch.value + 1) / 2
     searched = (batch.root_value + 1) / 2
-    mixed = torch.where(searched.isnan(), outcome, torch.lerp(outcome, searched, value_mix))
-    policy_loss = entropy.sum() / positions
-    value_loss = functional.binary_cross_entropy_with_logits(value, mixed)
-    right = (logits.argmax(1) == batch.policy.argmax(1)) & has_policy
-    return {
-        "loss": policy_loss + value_loss,
-        "policy_loss": policy_loss,
-        "value_loss": value_loss,
-        "policy_top1": right.sum() / positions,
-        "value_accuracy": ((value > 0) == (batch.value > 0)).float().mean(),
-    }
+    mixed = torch.where(
+        searched.isnan(), outcome, torch.lerp(outcome, searched, settings.value_mix)
+    )
+    entropy = functional.binary_cross_entropy_with_logits(value, mixed, reduction="none")
+    figures["policy_loss"] = cross_entropy(outputs.policy, batch.policy)
+    figures["value_loss"] = mean(entropy, batch.weight)
+    loss = settings.policy_weight * figures["policy_loss"]
+    loss = loss + settings.value_weight * figures["value_loss"]
+    for name, weight in heads(settings).items():
+        if name in outputs.auxiliary:  # the moving average, which validates, has none
+            soft = batch.policy**SOFTENED * (batch.policy > 0)
+            target = soft / soft.sum(1, keepdim=True).clamp(min=1e-9)
+            figures[f"{name}_loss"] = cross_entropy(outputs.auxiliary[name], target)
+            loss = loss + weight * figures[f"{name}_loss"]
+    best = outputs.policy.masked_fill(batch.occupied, -torch.inf).argmax(1)
+    right = best == batch.policy.argmax(1)
+    figures["policy_top1"] = mean(right.float(), has_policy)
+    figures["value_accuracy"] = mean(((value > 0) == (batch.value > 0)).float(), batch.weight)
+    figures["value_spread"] = value.sigmoid().std(correction=0)
+    return {"loss": loss, **figures}
 
 
 class Sums:
@@ -80,13 +131,19 @@ class Trainer:
     def __init__(self, network: HexNet, settings: Train, device: Device):
         self.settings = settings
         self.device = device
-        self.network = network.to(device.device).train()
-        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.average = HexNet(network.settings).to(device.device)
+        channels_last: Any = {"memory_format": torch.channels_last}
+        self.average = HexNet(network.settings).to(device.device, **channels_last)
         self.average.load_state_dict(network.state_dict())
         self.average.eval()
-        decayed = [p for p in self.network.parameters() if p.ndim > 1]
-        plain = [p for p in self.network.parameters() if p.ndim <= 1]
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)  # of the auxiliary heads
+            self.learner = Learner(network, settings)
+        self.learner.to(device.device, **channels_last).train()
+        self._forward: nn.Module = self.learner
+        if parallel.processes() > 1:
+            self._forward = DistributedDataParallel(self.learner, broadcast_buffers=False)
+        decayed = [p for p in self.learner.parameters() if p.ndim > 1]
+        plain = [p for p in self.learner.parameters() if p.ndim <= 1]
         self.optimiser = torch.optim.AdamW(
             [
                 {"params": decayed, "weight_decay": settings.weight_decay},
@@ -94,45 +151,55 @@ class Trainer:
             ],
             fused=True,
         )
+        ours, theirs = self.average.state_dict(), network.state_dict()
+        floats = [name for name, tensor in ours.items() if tensor.is_floating_point()]
+        self._averaged = [ours[name] for name in floats]
+        self._followed = [theirs[name] for name in floats]
 
     def state(self) -> dict[str, Any]:
         """All that a later step depends on."""
         return {
-            "weights": self.network.state_dict(),
+            "weights": self.learner.network.state_dict(),
+            "auxiliary": self.learner.auxiliary.state_dict(),
             "average": self.average.state_dict(),
             "optimiser": self.optimiser.state_dict(),
         }
 
+    def fits(self, state: dict[str, Any]) -> bool:
+        """Whether a `state` is of such a network with such heads."""
+
+        def shapes(tensors: dict[str, Tensor]) -> dict[str, torch.Size]:
+            return {name: tensor.shape for name, tensor in tensors.items()}
+
+        return all(
+            shapes(state.get(key, {})) == shapes(own)
+            for key, own in self.state().items()
+            if key != "optimiser"
+        )
+
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from a `state`."""
-        self.network.load_state_dict(state["weights"])
+        """Go on from a `state` that fits."""
+        self.learner.network.load_state_dict(state["weights"])
+        self.learner.auxiliary.load_state_dict(state["auxiliary"])
         self.average.load_state_dict(state["average"])
         self.optimiser.load_state_dict(state["optimiser"])
 
     def step(self, batch: Batch, learning_rate: float) -> dict[str, Tensor]:
-        """One step of the optimiser; returns the batch's figures before it."""
+        """One step of the optimiser; returns the figures of the whole batch before it."""
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate
         with self._autocast():
-            figures = losses(self.network, batch, self.settings.value_mix)
+            outputs = self._forward(batch.planes)
+        figures = losses(outputs, batch, self.settings)
         self.optimiser.zero_grad(set_to_none=True)
         figures["loss"].backward()
         figures["gradient_norm"] = torch.nn.utils.clip_grad_norm_(
-            self.network.parameters(), self.settings.gradient_clip
+            self.learner.parameters(), self.settings.gradient_clip
         )
         self.optimiser.step()
-        self._follow()
-        return {name: figure.detach() for name, figure in figures.items()}
-
-    def _follow(self) -> None:
-        """Move the average towards the weights."""
-        ours, theirs = self.average.state_dict(), self.network.state_dict()
-        floats = [name for name, tensor in ours.items() if tensor.is_floating_point()]
-        torch._foreach_lerp_(
-            [ours[name] for name in floats],
-            [theirs[name] for name in floats],
-            1 - self.settings.moving_average,
-        )
+        # The average moves towards the weights.
+        torch._foreach_lerp_(self._averaged, self._followed, 1 - self.settings.moving_average)
+        return parallel.mean_of(figures)
 
     def _autocast(self) -> torch.autocast:
         precision = self.device.precision
@@ -141,13 +208,28 @@ class Trainer:
         )
 
     @torch.no_grad()
-    def validate(self, batches: list[Batch]) -> dict[str, float]:
-        """Figures of the moving average over batches that are never trained on."""
+    def validate(self, batches: Sequence[Batch]) -> tuple[dict[str, float], np.ndarray]:
+        """Figures of the moving average over batches that are never trained on.
+
+        Returns them by name, and the reliability table float64 [BINS, 3]: positions whose chance
+        to win is said to be in the bin, the sum of these chances, and how many were won.
+        """
         sums: dict[str, float] = {}
+        table = np.zeros((BINS, 3))
         for batch in batches:
             with self._autocast():
-                figures = losses(self.average, batch, self.settings.value_mix)
-            for name, figure in figures.items():
+                policy, value = self.average(batch.planes)
+                outputs = Outputs(policy, value, {})
+            for name, figure in losses(outputs, batch, self.settings).items():
                 sums[name] = sums.get(name, 0.0) + figure.item() * len(batch.value)
-        rows = sum(len(batch.value) for batch in batches)
-        return {f"validation_{name}": total / rows for name, total in sums.items()}
+            chance = outputs.value.double().sigmoid().cpu().numpy()
+            which = np.minimum((chance * BINS).astype(int), BINS - 1)
+            won = batch.value.cpu().numpy() > 0
+            for column, of_row in enumerate((np.ones(len(chance)), chance, won)):
+                table[:, column] += np.bincount(which, of_row, BINS)
+        rows = float(table[:, 0].sum())
+        if not rows:
+            return {}, table
+        figures = {f"validation_{name}": total / rows for name, total in sums.items()}
+        off = np.abs(table[:, 1] - table[:, 2]).sum() / rows
+        return {**figures, "validation_calibration_error": float(off)}, table

@@ -6,11 +6,14 @@ their owners, which is all that tells the network where the board ends. Global p
 what happens far away, as in KataGo (Wu 2019, arXiv:1902.10565, section 3.3).
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from hexlib.nn import parallel
 from hexlib.settings import Net
 
 PLANES = 2
@@ -24,13 +27,37 @@ def ring(n: int) -> np.ndarray:
     return planes
 
 
+class Norm(nn.BatchNorm2d):
+    """Batch normalisation over the batches of all processes that share a training."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, C, H, W] → [B, C, H, W]."""
+        if not self.training or parallel.processes() == 1:
+            return super().forward(x)
+        # torch's SyncBatchNorm does this on GPUs only.
+        wide = x.float()
+        count = parallel.processes() * x.numel() // x.shape[1]  # all have equal shares
+        mean = parallel.summed(wide.sum((0, 2, 3))) / count
+        centred = wide - mean[:, None, None]
+        variance = parallel.summed(centred.square().sum((0, 2, 3))) / count
+        with torch.no_grad():
+            unbiased = variance * count / (count - 1)
+            for running, now in ((self.running_mean, mean), (self.running_var, unbiased)):
+                assert running is not None
+                running.lerp_(now, self.momentum or 0)
+            if self.num_batches_tracked is not None:
+                self.num_batches_tracked.add_(1)
+        scale = self.weight * (variance + self.eps).rsqrt()
+        return (centred * scale[:, None, None] + self.bias[:, None, None]).to(x.dtype)
+
+
 class ConvNorm(nn.Module):
     """A convolution with batch normalisation, which `folded` turns into a convolution alone."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int, padding: int):
         super().__init__()
         self.conv = nn.Conv2d(inputs, outputs, kernel, padding=padding, bias=False)
-        self.norm = nn.BatchNorm2d(outputs)
+        self.norm = Norm(outputs)
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, inputs, H, W] → [B, outputs, H', W']."""
@@ -92,13 +119,18 @@ class HexNet(nn.Module):
         The value logit is that of the probability that the player to move wins. Occupied cells
         are not masked: the caller knows which they are.
         """
+        logits, value, _ = self.with_features(x)
+        return logits, value
+
+    def with_features(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """As `forward`, with what the policy is read from, [B, C, n, n], for `Auxiliary` heads."""
         x = torch.relu(self.stem(x))
         for block in self.blocks:
             x = block(x)
         whole = pooled(torch.relu(self.value_conv(x)))
         policy = torch.relu(self.policy_conv(x) + self.policy_bias(whole)[:, :, None, None])
         value = torch.relu(self.value_hidden(whole))
-        return self.policy_out(policy).flatten(1), self.value_out(value)[:, 0]
+        return self.policy_out(policy).flatten(1), self.value_out(value)[:, 0], policy
 
     def folded(self) -> "HexNet":
         """A copy for inference, in evaluation mode, with each batch normalisation folded away."""
@@ -110,6 +142,22 @@ class HexNet(nn.Module):
                 if isinstance(child, ConvNorm):
                     setattr(module, name, child.folded())
         return copy
+
+
+class Auxiliary(nn.Module):
+    """Further policies that a network learns beside its own, and that playing does without.
+
+    What they ask of the network's features makes these better (Wu 2019, arXiv:1902.10565, 3.4; the
+    soft policy: KataGoMethods.md of KataGo).
+    """
+
+    def __init__(self, channels: int, heads: Sequence[str]):
+        super().__init__()
+        self.out = nn.ModuleDict({name: nn.Conv2d(channels, 1, 1, bias=False) for name in heads})
+
+    def forward(self, features: Tensor) -> dict[str, Tensor]:
+        """[B, C, n, n] → logits [B, n·n] of each head, by its name."""
+        return {name: out(features).flatten(1) for name, out in self.out.items()}
 
 
 def random_network(settings: Net, seed: int) -> HexNet:

@@ -1,9 +1,12 @@
 """Train a network on buckets."""
 
 import argparse
+import json
+from functools import partial
 from pathlib import Path
 
 from hexlib import settings
+from hexlib.errors import BadInput
 from hexlib.options import add_options, common_options, on_corrupt_of, section_of
 
 
@@ -24,7 +27,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         *("checkpoint", "output_dir", "generation", "seed"),
         *("progress_dir", "keep_progress", "on_corrupt"),
     )
-    add_options(parser, settings.Train, {"decay_generations"})
+    parser.add_argument("--tensorboard", metavar="D", help="Folder for what TensorBoard shows.")
+    parser.add_argument(
+        "--trial",
+        metavar="JSON",
+        help="Values by key that a trial of a sweep has; how it went, a failure too, is written to"
+        " outcome.json in the output's folder.",
+    )
+    add_options(parser, settings.Train, {"decay_generations", "processes", "sweep", "sweep_by"})
+    add_options(parser, settings.Net, prefix="net_")
     add_options(parser, settings.Window, {"generations"}, "window_")
     add_options(parser, settings.Inference)
 
@@ -32,19 +43,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Do it."""
     from hexlib.stages import train
+    from hexlib.stages.train import sweep
 
     output_dir = Path(arguments.output_dir)
-    train.run(
+    sized = any(getattr(arguments, f"net_{key}") is not None for key in settings.Net.model_fields)
+    training = partial(
+        train.run,
         [Path(source) for source in arguments.source],
         Path(arguments.checkpoint),
         output_dir,
         section_of(arguments, settings.Train),
         section_of(arguments, settings.Window, "window_"),
         section_of(arguments, settings.Inference),
+        net=section_of(arguments, settings.Net, "net_") if sized else None,
         state=Path(arguments.state) if arguments.state else None,
         generation=arguments.generation,
         seed=arguments.seed,
         progress_dir=Path(arguments.progress_dir or output_dir / ".progress"),
         keep_progress=arguments.keep_progress,
         on_corrupt=on_corrupt_of(arguments),
+        tensorboard=Path(arguments.tensorboard) if arguments.tensorboard else None,
     )
+    if arguments.trial is None:
+        training()
+        return
+    try:
+        values = dict(json.loads(arguments.trial))
+    except (ValueError, TypeError):
+        raise BadInput(f"--trial: {arguments.trial!r} is no JSON of values by key") from None
+    sweep.attempt(training, values, output_dir)

@@ -84,14 +84,15 @@ def parts(data: bytes) -> None:
 
 def document(data: bytes) -> None:
     """A summary, and the description of any JSON product."""
-    from hexlib.nn.batches import open_source
+    from hexlib.nn.buckets import bucket_files, open_bucket
 
     (FOLDER / "source").mkdir(exist_ok=True)
     path = _file(data, "source/summary.json")
     try:
         inspection.inspect(path)
     except BadInput:
-        open_source(path.parent, 0.0)
+        for bucket in bucket_files(path.parent):
+            open_bucket(bucket, 0.0)
 
 
 def checkpoint(data: bytes) -> None:
