@@ -1,5 +1,7 @@
 """Self-play: the same games however they are made, and nothing lost."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -7,7 +9,7 @@ from hexlib import logs, rng, signals
 from hexlib.errors import BadInput, Interrupted
 from hexlib.files import sha256
 from hexlib.game import board
-from hexlib.game.journal import Journal
+from hexlib.game.journal import Journal, PlayedGame
 from hexlib.game.records import read_games, read_search, replay
 from hexlib.nn.checkpoint import Checkpoint, save_checkpoint
 from hexlib.nn.model import random_network
@@ -121,6 +123,28 @@ def test_progress_under_other_settings_is_not_mixed_in(checkpoint, tmp_path, mon
     mixed = make(checkpoint, tmp_path, settings=other)
     pure = make(checkpoint, tmp_path / "pure", settings=other)
     assert sha256(mixed) == sha256(pure)
+
+
+@pytest.mark.parametrize("frames", [[0, 1, 0, 2], [1, 2], [0, 0, 1]])
+def test_frames_out_of_place_end_a_journal(tmp_path, frames):
+    """Whole frames that lie where they do not belong, as a failing disk may leave them."""
+    path = tmp_path / "shard_0.games"
+    moves, *rest = (np.arange(3).astype(dtype) for dtype in ("i2", "f2", "u1", "u2", "f2"))
+    games = [PlayedGame(game, 1, moves, *rest) for game in range(2)]
+    ends, journal = [0], Journal(path, {"a": 1})
+    ends.append(path.stat().st_size)
+    for game in games:
+        journal.add(game)
+        ends.append(path.stat().st_size)
+    journal.close()
+    whole = path.read_bytes()
+    parts = [whole[first:last] for first, last in itertools.pairwise(ends)]
+    path.write_bytes(b"".join(parts[frame] for frame in frames))
+    journal = Journal(path, {"a": 1})
+    expected = [0] if frames == [0, 1, 0, 2] else []
+    assert [game.game for game in journal.games] == expected
+    journal.close()
+    assert path.read_bytes() == whole[: ends[1 + len(expected)]]
 
 
 def test_two_writers_of_one_journal_are_told_apart(checkpoint, tmp_path):

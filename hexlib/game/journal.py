@@ -57,6 +57,18 @@ def _decode(payload: bytes) -> PlayedGame:
     return PlayedGame(game=game, winner=winner, **arrays)
 
 
+def _is_game(payload: bytes) -> bool:
+    """Whether a frame is as long as a game is that starts like it."""
+    if len(payload) < _HEAD.size:
+        return False
+    _, moves, _, entries = _HEAD.unpack_from(payload)
+    sizes = (
+        (entries if name in ("policy_cell", "policy_probability") else moves) * dtype.itemsize
+        for name, dtype in _ARRAYS
+    )
+    return len(payload) == _HEAD.size + sum(sizes)
+
+
 class Journal:
     """An open journal; holding it locks it against a second writer, an orphan for instance."""
 
@@ -85,15 +97,19 @@ class Journal:
         found = next(frames, None)
         if found is not None and found != document:
             self.foreign = True
-            self._check_device(json.loads(found).get("device"), identity.get("device"))
+            self._check_device(found, identity.get("device"))
         if found != document:
             self._file.truncate(0)
             self._append(document)
         else:
             self.games = [_decode(payload) for payload in frames]
 
-    def _check_device(self, before: Any, now: Any) -> None:
+    def _check_device(self, found: bytes, now: Any) -> None:
         """Raise if the games were made on another device: one that is gone may come back."""
+        try:
+            before = json.loads(found).get("device")
+        except (ValueError, AttributeError):  # no identity: the file's start is lost
+            return
         if before != now:
             raise BadInput(
                 f"{self.path}: its games were made on {before!r}, and this is {now!r}; bring that"
@@ -102,7 +118,7 @@ class Journal:
             )
 
     def _frames(self) -> Iterator[bytes]:
-        """The whole frames; what a kill has torn off at the end is cut away."""
+        """The whole frames, of an identity and games; from what is neither on, all is cut away."""
         self._file.seek(0)
         whole = 0
         while True:
@@ -112,6 +128,8 @@ class Journal:
             length, crc = _FRAME.unpack(frame)
             payload = self._file.read(length)
             if len(payload) < length or zlib.crc32(payload) != crc:
+                break
+            if whole and not _is_game(payload):
                 break
             whole = self._file.tell()
             yield payload
