@@ -4,6 +4,7 @@ import argparse
 import os
 import platform
 import re
+import resource
 import shlex
 import statistics
 import sys
@@ -36,13 +37,16 @@ medians of rounds in which the contestants take turns.
 """
 
 
-def start(text: str) -> argparse.ArgumentParser:
-    """Options that all benchmarks have; begins the process anew if its environment is not fit."""
+def start(text: str, cores: int = 1) -> argparse.ArgumentParser:
+    """Options that all benchmarks have; begins the process anew if its environment is not fit.
+
+    It and what it starts are held to that many cores.
+    """
     wanted = {key: value for key, value in os.environ.items() if key not in SLOWING} | ONE_THREAD
     if wanted != dict(os.environ):
         os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], wanted)
     if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-cores:])
     parser = argparse.ArgumentParser(description=text)
     parser.add_argument(
         "--quick", action="store_true", help="See that it works; rates mean little."
@@ -68,6 +72,16 @@ def interleaved(contestants: dict[str, Callable[[], float]], rounds: int) -> dic
         for name, contestant in contestants.items():
             measured[name].append(contestant())
     return {name: statistics.median(values) for name, values in measured.items()}
+
+
+def peak_memory() -> float:
+    """The most memory that this process, without its children, has used so far, in MB."""
+    status = Path("/proc/self/status")
+    found = status.exists() and re.search(r"VmHWM:\s+(\d+)", status.read_text())
+    if found:
+        return int(found[1]) / 1000
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 1e6 if sys.platform == "darwin" else peak / 1000
 
 
 def machine() -> str:

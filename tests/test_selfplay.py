@@ -1,5 +1,7 @@
 """Self-play: the same games however they are made, and nothing lost."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -30,14 +32,14 @@ def checkpoint(tmp_path_factory):
     return path
 
 
-def make(checkpoint, folder, games=60, first=0, settings=SETTINGS, **more):
+def make(checkpoint, folder, games=60, first=0, settings=SETTINGS, board_size=SIZE, **more):
     output = folder / f"shard_{first}.trmph"
     selfplay.run(
         checkpoint,
         output,
         settings,
         CPU,
-        board_size=SIZE,
+        board_size=board_size,
         games=games,
         first_game=first,
         generation=2,
@@ -123,20 +125,37 @@ def test_progress_under_other_settings_is_not_mixed_in(checkpoint, tmp_path, mon
     assert sha256(mixed) == sha256(pure)
 
 
-def test_a_journal_is_taken_up_to_what_is_no_game(tmp_path):
-    path, identity = tmp_path / "shard_0.games", {"kind": "test"}
-    Journal(path, identity).close()
-    head = path.read_bytes()
-    journal = Journal(path, identity)
-    arrays = (np.zeros(9, dtype) for dtype in ("i2", "f2", "u1", "u2", "f2"))
-    journal.add(PlayedGame(5, 1, *arrays))
+@pytest.mark.parametrize("frames", [[0, 1, 0, 2], [1, 2], [0, 0, 1]])
+def test_frames_out_of_place_end_a_journal(tmp_path, frames):
+    """Whole frames that lie where they do not belong, as a failing disk may leave them."""
+    path = tmp_path / "shard_0.games"
+    moves, *rest = (np.arange(3).astype(dtype) for dtype in ("i2", "f2", "u1", "u2", "f2"))
+    games = [PlayedGame(game, 1, moves, *rest) for game in range(2)]
+    ends, journal = [0], Journal(path, {"a": 1})
+    ends.append(path.stat().st_size)
+    for game in games:
+        journal.add(game)
+        ends.append(path.stat().st_size)
     journal.close()
     whole = path.read_bytes()
-    path.write_bytes(whole + head + whole)
-    journal = Journal(path, identity)
+    parts = [whole[first:last] for first, last in itertools.pairwise(ends)]
+    path.write_bytes(b"".join(parts[frame] for frame in frames))
+    journal = Journal(path, {"a": 1})
+    expected = [0] if frames == [0, 1, 0, 2] else []
+    assert [game.game for game in journal.games] == expected
     journal.close()
-    assert [game.game for game in journal.games] == [5]
-    assert path.read_bytes() == whole
+    assert path.read_bytes() == whole[: ends[1 + len(expected)]]
+
+
+def test_a_policy_over_more_cells_than_a_byte_counts_is_saved(checkpoint, tmp_path):
+    settings = SETTINGS.model_copy(update={"simulations": 1, "random_openings": 0})
+    shard = make(checkpoint, tmp_path, 2, settings=settings, board_size=16)
+    search, _ = read_search(shard.with_suffix(".search.npz"))
+    assert search.policy_count.max() == 255
+    assert len(search.policy_cell) == search.policy_count.sum(dtype=int)
+    move = int(search.policy_count.argmax())
+    first = search.policy_count[:move].sum(dtype=int)
+    assert 0.98 < search.policy_probability[first : first + 255].sum(dtype=float) < 1.01
 
 
 def test_two_writers_of_one_journal_are_told_apart(checkpoint, tmp_path):

@@ -47,31 +47,26 @@ def _encode(game: PlayedGame) -> bytes:
     return head + b"".join(arrays)
 
 
-def _decode(payload: bytes) -> PlayedGame | None:
-    """The game of a frame; None where the frame holds something else."""
-    if len(payload) < _HEAD.size:
-        return None
+def _decode(payload: bytes) -> PlayedGame:
     game, moves, winner, entries = _HEAD.unpack_from(payload)
-    counts = {
-        name: entries if name in ("policy_cell", "policy_probability") else moves
-        for name, _ in _ARRAYS
-    }
-    if len(payload) != _HEAD.size + sum(counts[name] * dtype.itemsize for name, dtype in _ARRAYS):
-        return None
     position, arrays = _HEAD.size, {}
     for name, dtype in _ARRAYS:
-        arrays[name] = np.frombuffer(payload, dtype, counts[name], position)
-        position += arrays[name].nbytes
+        count = entries if name.startswith("policy_") and name != "policy_count" else moves
+        arrays[name] = np.frombuffer(payload, dtype, count, position)
+        position += count * dtype.itemsize
     return PlayedGame(game=game, winner=winner, **arrays)
 
 
-def _device_of(identity: bytes) -> Any:
-    """What the first frame says of the device; None where it says nothing."""
-    try:
-        document = json.loads(identity)
-    except ValueError:
-        return None
-    return document.get("device") if isinstance(document, dict) else None
+def _is_game(payload: bytes) -> bool:
+    """Whether a frame is as long as a game is that starts like it."""
+    if len(payload) < _HEAD.size:
+        return False
+    _, moves, _, entries = _HEAD.unpack_from(payload)
+    sizes = (
+        (entries if name in ("policy_cell", "policy_probability") else moves) * dtype.itemsize
+        for name, dtype in _ARRAYS
+    )
+    return len(payload) == _HEAD.size + sum(sizes)
 
 
 class Journal:
@@ -102,20 +97,19 @@ class Journal:
         found = next(frames, None)
         if found is not None and found != document:
             self.foreign = True
-            self._check_device(_device_of(found), identity.get("device"))
+            self._check_device(found, identity.get("device"))
         if found != document:
             self._file.truncate(0)
             self._append(document)
         else:
-            for payload in frames:
-                game = _decode(payload)
-                if game is None:  # as if the file ended before it
-                    self._file.truncate(self._file.tell() - len(payload) - _FRAME.size)
-                    break
-                self.games.append(game)
+            self.games = [_decode(payload) for payload in frames]
 
-    def _check_device(self, before: Any, now: Any) -> None:
+    def _check_device(self, found: bytes, now: Any) -> None:
         """Raise if the games were made on another device: one that is gone may come back."""
+        try:
+            before = json.loads(found).get("device")
+        except (ValueError, AttributeError):  # no identity: the file's start is lost
+            return
         if before != now:
             raise BadInput(
                 f"{self.path}: its games were made on {before!r}, and this is {now!r}; bring that"
@@ -124,7 +118,7 @@ class Journal:
             )
 
     def _frames(self) -> Iterator[bytes]:
-        """The whole frames; what a kill has torn off at the end is cut away."""
+        """The whole frames, of an identity and games; from what is neither on, all is cut away."""
         self._file.seek(0)
         whole = 0
         while True:
@@ -134,6 +128,8 @@ class Journal:
             length, crc = _FRAME.unpack(frame)
             payload = self._file.read(length)
             if len(payload) < length or zlib.crc32(payload) != crc:
+                break
+            if whole and not _is_game(payload):
                 break
             whole = self._file.tell()
             yield payload

@@ -4,8 +4,6 @@ A game is held out of training if its hash, as a share of the largest, is below 
 fraction: the same games in every bucket, generation and source.
 """
 
-import hashlib
-import json
 from collections.abc import Container
 from dataclasses import dataclass
 from functools import cached_property
@@ -30,7 +28,7 @@ class Bucket:
     rows: int
     held_out: np.ndarray  # uint32 [V], the rows that are never trained on, ascending
     entry_starts: np.ndarray  # int64, policy entries before each STRIDE-th row
-    digest: str  # of its meta and of the checksums of its arrays
+    digest: str  # see `npz.Reader`
 
     @property
     def training(self) -> int:
@@ -91,7 +89,9 @@ def open_bucket(path: Path, validation_fraction: float) -> Bucket:
     limit = validation_fraction * 2.0**32
     held_out, counts = [], [np.zeros(0, np.int64)]
     for name in found:
-        for k, block in enumerate(reader.blocks(name, _ROWS)):
+        rows_left = reader.rows(name)
+        for k in range(-(-len(rows_left) // _ROWS)):
+            block = rows_left.take(min(_ROWS, len(rows_left)))
             if name == "game":
                 held_out.append(np.flatnonzero(block < limit).astype(np.uint32) + k * _ROWS)
             elif name == "policy_count" and len(block):
@@ -99,17 +99,17 @@ def open_bucket(path: Path, validation_fraction: float) -> Bucket:
                 counts.append(np.add.reduceat(block, starts, dtype=np.int64))
             elif name == "policy_cell" and block.max(initial=0) >= size**2:
                 raise Damaged(path, "a policy has a cell off the board", npz.REMEDY)
+        rows_left.check()
     sums = np.concatenate(counts)
     if sums.sum() != entries:
         raise Damaged(path, "its policy counts do not fit its entries", npz.REMEDY)
-    content = json.dumps([reader.meta, reader.checksums], sort_keys=True).encode()
     return Bucket(
         path,
         size,
         rows,
         np.concatenate(held_out).astype(np.uint32),
         np.concatenate([[0], np.cumsum(sums)]),
-        hashlib.sha256(content).hexdigest(),
+        reader.digest,
     )
 
 

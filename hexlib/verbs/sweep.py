@@ -27,7 +27,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Do it."""
     from hexlib.nn.checkpoint import load_checkpoint
-    from hexlib.stages import evaluate
+    from hexlib.nn.device import choose
+    from hexlib.stages.evaluate.match import match
+    from hexlib.stages.evaluate.sides import checkpoint_side
     from hexlib.stages.train import sweep
 
     measure = section_of(arguments, settings.Evaluate)
@@ -35,7 +37,11 @@ def run(arguments: argparse.Namespace) -> None:
 
     def play(a: Path, b: Path) -> float:
         size = load_checkpoint(a).board_sizes[-1]
-        return evaluate.match(a, b, measure, inference, size, arguments.seed)["score"]
+        sides = [
+            checkpoint_side(path, size, measure.simulations, measure.batch_size, choose(inference))
+            for path in (a, b)
+        ]
+        return match(*sides, size, measure.games, arguments.seed)["score"]
 
     folders = [Path(trial) for trial in arguments.trials]
     sweep.choose(folders, Path(arguments.output_dir), play if arguments.by == "match" else None)
