@@ -37,11 +37,11 @@ def run(arguments: argparse.Namespace) -> None:
 
     def play(a: Path, b: Path) -> float:
         size = load_checkpoint(a).board_sizes[-1]
-        sides = [
+        one, other = (
             checkpoint_side(path, size, measure.simulations, measure.batch_size, choose(inference))
             for path in (a, b)
-        ]
-        return match(*sides, size, measure.games, arguments.seed)["score"]
+        )
+        return match(one, other, size, measure.games, arguments.seed)["score"]
 
     folders = [Path(trial) for trial in arguments.trials]
     sweep.choose(folders, Path(arguments.output_dir), play if arguments.by == "match" else None)
