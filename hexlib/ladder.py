@@ -8,6 +8,7 @@ import choix
 import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from scipy.sparse.csgraph import minimum_spanning_tree
 from scipy.special import expit
 from scipy.stats import binomtest
 
@@ -46,15 +47,17 @@ def elo(matches: Sequence[dict[str, Any]]) -> pd.DataFrame:
 
     The model is Bradley and Terry's (1952): a beats b with probability 1 / (1 + exp(θb − θa)), and
     Elo is 400 / ln 10 times θ. The maximum likelihood is found by I-LSR (Maystre and Grossglauser
-    2015, arXiv:1506.04513). To each pair that has met, half a win is added on either side, so that
-    a score of 100 % stays finite: where matches form a chain or a tree this is Jeffreys' prior, the
-    bias correction of Firth (1993, Biometrika 80:27), and it does not pull the far end of a long
-    chain towards its start, as a prior on θ itself would. Intervals are ±1.96 standard errors from
-    the inverse Hessian of that log likelihood, the first player's θ held at 0; they widen along
-    a chain, since each link adds its own error.
+    2015, arXiv:1506.04513). So that a score of 100 % stays finite, half a win is added on either
+    side to the pairs of a spanning tree, the one whose matches tell most. Where the matches form a
+    tree this is Jeffreys' prior, the bias correction of Firth (1993, Biometrika 80:27), and it does
+    not pull the far end of a long chain towards its start, as a prior on θ itself would, or half a
+    win for a weak player in each of many matches that it had no chance in. Intervals are ±1.96
+    standard errors from the inverse Hessian of that log likelihood, the first player's θ held at 0;
+    they widen along a chain, since each link adds its own error.
 
     `matches` as in `match.json`; only `a`, `b`, `games` and `a_wins` are used. The first player is
     `b` of the first match; further ones follow in the order in which they appear, `b` before `a`.
+    Two names of the same checkpoint are one player, under the first of them.
 
     Returns one row a player: `generation` (its name), `checkpoint` (sha256 or None), `elo`,
     `elo_low`, `elo_high` (0 for the first player), `games` (all that it played) and `score` (share
@@ -67,14 +70,22 @@ def elo(matches: Sequence[dict[str, Any]]) -> pd.DataFrame:
     return _fit(checked)
 
 
-def write_ladder(match_files: Sequence[Path], output: Path) -> None:
-    """Write `ladder.csv`, the table of `elo`, from `match.json` files in the order of the run.
+def write_ladder(results: Sequence[Path], output: Path) -> None:
+    """Write `ladder.csv`, the table of `elo`, from `match.json` and `pool.json` files.
 
-    Raises `BadInput` that names the file, or as `elo` does.
+    Single matches come first, in the order given, so that the first player is the opponent of the
+    run's first generation. Raises `BadInput` that names the file, or as `elo` does.
     """
-    if not match_files:
+    single, pooled = [], []
+    for path in results:
+        data = read_json(path)
+        if isinstance(data, dict) and data.get("kind") == "pool":
+            pooled += [_checked(match, str(path)) for match in data.get("matches", [])]
+        else:
+            single.append(_checked(data, str(path)))
+    if not single + pooled:
         raise BadInput(f"{output}: no match is given; evaluate at least one generation first")
-    table = _fit([_checked(read_json(path), str(path)) for path in match_files])
+    table = _fit(single + pooled)
     write_text(output, table.to_csv(index=False, float_format="%.4f", lineterminator="\n"))
 
 
@@ -104,10 +115,13 @@ def _checked(data: Any, source: str) -> Match:
 
 
 def _players(matches: Sequence[Match]) -> dict[str, str | None]:
-    """Checkpoint by name, in order of appearance."""
+    """Checkpoint by name, in order of appearance; renames a second name of the same checkpoint."""
     players: dict[str, str | None] = {}
+    names: dict[str, str] = {}
     for match in matches:
         for player in (match.b, match.a):
+            if player.sha256 is not None:
+                player.name = names.setdefault(player.sha256, player.name)
             known = players.setdefault(player.name, player.sha256)
             if known != player.sha256:
                 raise BadInput(
@@ -115,6 +129,17 @@ def _players(matches: Sequence[Match]) -> dict[str, str | None]:
                     f" {str(player.sha256)[:12]} in another; evaluate that generation again"
                 )
     return players
+
+
+def _telling_tree(wins: np.ndarray) -> np.ndarray:
+    """1 for the pairs, either way round, of the spanning tree that tells most, else 0: int [P, P].
+
+    A pair with w wins and l losses tells about w·l / (w + l), the information of its match; one
+    more half on either side ranks the matches that had no chance.
+    """
+    more = np.where(wins + wins.T > 0, wins + 0.5, np.inf)
+    tree = minimum_spanning_tree(np.nan_to_num(1 / more + 1 / more.T)).toarray() > 0
+    return (tree | tree.T).astype(int)
 
 
 def _fit(matches: Sequence[Match]) -> pd.DataFrame:
@@ -135,7 +160,7 @@ def _fit(matches: Sequence[Match]) -> pd.DataFrame:
             " generations between them too"
         )
 
-    counted = wins + 0.5 * (played > 0)
+    counted = wins + 0.5 * _telling_tree(wins)
     try:
         strength = choix.ilsr_pairwise_dense(counted)  # [players], nats
     except (RuntimeError, ValueError):

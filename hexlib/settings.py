@@ -246,6 +246,15 @@ class Evaluate(Section):
     """How a generation's strength is measured."""
 
     games: int = Field(200, ge=2, description="Games against the generation before.")
+    earlier_games: int = Field(
+        60, ge=0, description="Games against the oldest generation that is not sure to lose."
+    )
+    anchor_games: int = Field(
+        20, ge=0, description="Games against each fixed player: random, one-ply and rollouts."
+    )
+    gate: bool = Field(
+        False, description="Play with a generation only if it scores 50 % against the one in use."
+    )
     simulations: int = Field(
         64, ge=0, le=10000, description="Simulations a move; 0: the network's policy alone."
     )

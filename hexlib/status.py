@@ -97,7 +97,7 @@ def _stages(run: Path, number: int, config: Config) -> Iterator[Stage]:
         "process": len(list(folder.glob("clean/chunk_*.trmph"))) or chunks,
         "shuffle": config.shuffle.buckets,
         "train": 1,
-        "evaluate": 1 if config.evaluate.positions == "none" else 2,
+        "evaluate": 2 if config.evaluate.positions == "none" else 3,
     }
     if made["shuffle"]:  # whose jobs need all chunks, which are dropped after
         made["process"] = totals["process"]

@@ -129,11 +129,27 @@ def generation_of(wildcards):
 
 
 def starting_checkpoint(wildcards):
-    """The checkpoint that a generation plays with and trains further."""
+    """The checkpoint that a generation trains further."""
     gen = generation_of(wildcards)
     if gen > 0:
         return product("train/checkpoint.pt", gen - 1)
     return CONFIG.initial_checkpoint or rules.initial.output.checkpoint
+
+
+def playing_checkpoint(wildcards):
+    """The checkpoint that a generation plays with: the one before, or the gatekeeper's choice."""
+    gen = generation_of(wildcards)
+    if CONFIG.evaluate.gate and gen > 0:
+        return product("evaluate/champion.pt", gen - 1)
+    return starting_checkpoint(wildcards)
+
+
+def earlier_checkpoints(wildcards):
+    """Checkpoints 2, 4, 8 … generations before, the oldest first, as far as they are there."""
+    gen = generation_of(wildcards)
+    earlier = [gen - 2**k for k in reversed(range(1, 8)) if 2**k <= gen]
+    paths = {one: product("train/checkpoint.pt", one) for one in earlier}
+    return [path for one, path in paths.items() if one >= FIRST or Path(path).is_file()]
 
 
 def window_of(gen):
@@ -150,6 +166,8 @@ def plain_files():
     if FIRST > 0:
         yield product("train/checkpoint.pt", FIRST - 1), "generations.first"
         yield product("train/state.pt", FIRST - 1), "generations.first"
+        if CONFIG.evaluate.gate:
+            yield product("evaluate/champion.pt", FIRST - 1), "evaluate.gate"
         for gen in window_of(FIRST)[:-1]:
             yield product("shuffle/summary.json", gen), "generations.first"
 

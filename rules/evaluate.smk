@@ -1,5 +1,6 @@
-"""How strong each generation is: against the one before, and on solved positions."""
+"""How strong each generation is: against others, and on solved positions."""
 
+UNMATCHED = {"batch_size", "positions", "earlier_games", "anchor_games", "gate"}
 SHIPPED = PACKAGE / f"data/solved/positions_{CONFIG.board_size}x{CONFIG.board_size}.csv"
 POSITION_FILE = [] if CONFIG.evaluate.positions in ("auto", "none") else CONFIG.evaluate.positions
 HAS_SOLVED = POSITION_FILE or (CONFIG.evaluate.positions == "auto" and SHIPPED.is_file())
@@ -8,7 +9,7 @@ HAS_SOLVED = POSITION_FILE or (CONFIG.evaluate.positions == "auto" and SHIPPED.i
 rule evaluate_match:
     input:
         newer=product("train/checkpoint.pt"),
-        older=starting_checkpoint,
+        older=playing_checkpoint,
     output:
         match=shown(product("evaluate/match.json"), "match", "Strength"),
     log:
@@ -27,13 +28,74 @@ rule evaluate_match:
         batch_size=CONFIG.evaluate.batch_size,
     params:
         spent=progress_of("train"),
-        flags=f"{SEED} {options(CONFIG.evaluate, {'batch_size', 'positions'})} {INFERENCE}",
+        flags=f"{SEED} {options(CONFIG.evaluate, UNMATCHED)} {INFERENCE}",
         code=code_version("hexlib.stages.evaluate.match"),
     message:
         "Generation {wildcards.gen}, evaluate: {CONFIG.evaluate.games} games against the one before"
     shell:
         "rm -rf -- {params.spent:q} && hexlib evaluate match --a {input.newer:q} --b {input.older:q} --output {output.match:q}"
         " {params.flags} --batch-size {resources.batch_size} --log {log:q}"
+
+
+rule evaluate_pool:
+    input:
+        checkpoint=product("train/checkpoint.pt"),
+        earlier=earlier_checkpoints,
+    output:
+        pool=shown(product("evaluate/pool.json"), "pool", "Strength"),
+    log:
+        log_of("evaluate/pool"),
+    benchmark:
+        benchmark_of("evaluate/pool")
+    wildcard_constraints:
+        gen=MADE,
+    conda:
+        "../envs/hexlib.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=240,
+        gpu=GPU,
+        batch_size=CONFIG.evaluate.batch_size,
+    params:
+        earlier=lambda wildcards, input: shlex.join(["--earlier", *input.earlier]),
+        flags=f"{SEED} {options(CONFIG.evaluate, {'batch_size', 'positions', 'gate', 'games'})}"
+        f" {INFERENCE}",
+        code=code_version("hexlib.stages.evaluate.pool"),
+    message:
+        "Generation {wildcards.gen}, evaluate: games against fixed players and an earlier one"
+    shell:
+        "hexlib evaluate pool --checkpoint {input.checkpoint:q} {params.earlier}"
+        " --output {output.pool:q} {params.flags} --batch-size {resources.batch_size} --log {log:q}"
+
+
+rule evaluate_gate:
+    input:
+        match=product("evaluate/match.json"),
+        newer=product("train/checkpoint.pt"),
+        older=playing_checkpoint,
+    output:
+        champion=product("evaluate/champion.pt"),
+    log:
+        log_of("evaluate/gate"),
+    benchmark:
+        benchmark_of("evaluate/gate")
+    wildcard_constraints:
+        gen=MADE,
+    conda:
+        "../envs/hexlib.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+        gpu=0,
+    params:
+        code=code_version("hexlib.stages.evaluate.gate"),
+    message:
+        "Generation {wildcards.gen}, evaluate: which checkpoint to play with"
+    shell:
+        "hexlib evaluate gate --match {input.match:q} --newer {input.newer:q}"
+        " --older {input.older:q} --output {output.champion:q} --log {log:q}"
 
 
 rule evaluate_solved:
@@ -57,7 +119,7 @@ rule evaluate_solved:
         gpu=GPU,
         batch_size=CONFIG.evaluate.batch_size,
     params:
-        flags=f"{options(CONFIG.evaluate, {'batch_size', 'games'})} {INFERENCE}",
+        flags=f"{options(CONFIG.evaluate, UNMATCHED - {'positions'} | {'games'})} {INFERENCE}",
         code=code_version("hexlib.stages.evaluate.solved"),
     message:
         "Generation {wildcards.gen}, evaluate: solved positions"
@@ -69,6 +131,7 @@ rule evaluate_solved:
 rule evaluate:
     input:
         matches=in_all_generations("evaluate/match.json"),
+        pools=in_all_generations("evaluate/pool.json"),
         solved=in_all_generations("evaluate/solved.json") if HAS_SOLVED else [],
     output:
         ladder=report(f"{RUN}/ladder.csv", caption="captions/ladder.rst", category="Strength"),
@@ -88,4 +151,4 @@ rule evaluate:
     message:
         "Ladder of all generations"
     shell:
-        "hexlib evaluate ladder {input.matches:q} --output {output.ladder:q} --log {log:q}"
+        "hexlib evaluate ladder {input.matches:q} {input.pools:q} --output {output.ladder:q} --log {log:q}"

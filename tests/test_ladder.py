@@ -1,6 +1,8 @@
 """The ladder: known strengths come back, within intervals that mean what they say."""
 
+import itertools
 import json
+from hashlib import sha256
 
 import numpy as np
 import pandas as pd
@@ -11,9 +13,13 @@ from hexlib.errors import BadInput
 from hexlib.ladder import COLUMNS, ELO_PER_NAT, elo, write_ladder
 
 
+def digest(name):
+    return sha256(name.encode()).hexdigest()
+
+
 def match(a, b, games, a_wins):
     def side(name):
-        return {"name": name, "sha256": name[-1] * 64}
+        return {"name": name, "sha256": digest(name)}
 
     return {"a": side(a), "b": side(b), "games": games, "a_wins": a_wins}
 
@@ -35,7 +41,7 @@ def test_two_players_follow_the_closed_form():
     assert table.elo[1] - table.elo_low[1] == pytest.approx(1.96 * standard_error, rel=1e-4)
     assert table.games.tolist() == [200, 200]
     assert table.score.tolist() == [0.25, 0.75]
-    assert table.checkpoint.tolist() == ["l" * 64, "0" * 64]
+    assert table.checkpoint.tolist() == [digest("initial"), digest("gen_000")]
 
 
 def test_a_chain_adds_up_and_its_intervals_widen():
@@ -87,6 +93,39 @@ def test_matches_of_the_same_pair_are_pooled():
     pd.testing.assert_frame_equal(once, twice)
 
 
+def test_weak_players_that_never_had_a_chance_do_not_pull_the_ladder_together():
+    """12 generations, each against the one before and against three fixed players."""
+    random = np.random.default_rng(4)
+    truth = {"initial": 0.0, "random": -500.0, "one-ply": -350.0, "rollouts": 250.0}
+    truth |= {f"gen_{k:03d}": 300.0 + 100 * k for k in range(12)}
+
+    def played(a, b, games):
+        chance = expit((truth[a] - truth[b]) / ELO_PER_NAT)
+        return match(a, b, games, int(random.binomial(games, chance)))
+
+    names = ["initial", *(f"gen_{k:03d}" for k in range(12))]
+    fitted = []
+    for _ in range(60):
+        matches = [played(new, old, 200) for old, new in itertools.pairwise(names)]
+        matches += [
+            played(name, fixed, 20)
+            for name in names[1:]
+            for fixed in ("random", "one-ply", "rollouts")
+        ]
+        table = elo(matches).set_index("generation")
+        fitted.append(table.elo)
+    mean = pd.concat(fitted, axis=1).mean(axis=1)
+    assert abs(mean.gen_011 - truth["gen_011"]) < 40  # half a win in each match would be 100 off
+    assert abs(mean.random - truth["random"]) < 200
+
+
+def test_two_names_of_a_checkpoint_are_one_player():
+    again = match("gen_001", "champion", 100, 60)
+    again["b"]["sha256"] = digest("initial")
+    table = elo([match("gen_000", "initial", 200, 80), again])
+    assert table.generation.tolist() == ["initial", "gen_000", "gen_001"]
+
+
 def test_ladder_file_is_the_table_and_the_same_bytes_each_time(tmp_path):
     played = chain([150, 120])
     paths = []
@@ -96,6 +135,11 @@ def test_ladder_file_is_the_table_and_the_same_bytes_each_time(tmp_path):
     write_ladder(paths, tmp_path / "ladder.csv")
     write_ladder(paths, tmp_path / "again.csv")
     assert (tmp_path / "ladder.csv").read_bytes() == (tmp_path / "again.csv").read_bytes()
+    pool = tmp_path / "pool.json"
+    pool.write_text(json.dumps({"kind": "pool", "matches": [match("gen_001", "random", 20, 19)]}))
+    write_ladder([pool, *paths], tmp_path / "more.csv")
+    more = pd.read_csv(tmp_path / "more.csv")
+    assert more.generation.tolist() == ["initial", "gen_000", "gen_001", "random"]
     table = pd.read_csv(tmp_path / "ladder.csv")
     assert list(table.columns) == COLUMNS
     np.testing.assert_allclose(table.elo, elo(played).elo, atol=1e-4)
@@ -115,7 +159,7 @@ def test_ladder_file_is_the_table_and_the_same_bytes_each_time(tmp_path):
                 match("gen_000", "initial", 9, 5),
                 {**match("gen_001", "x", 9, 5), "b": {"name": "gen_000", "sha256": "f" * 64}},
             ],
-            "gen_000 is checkpoint 000000000000 in one match and ffffffffffff",
+            "gen_000 is checkpoint 23680b3fe5a7 in one match and ffffffffffff",
         ),
     ],
 )

@@ -13,6 +13,7 @@ from scipy.stats import binomtest
 
 from hexlib import cli
 from hexlib.errors import BadInput
+from hexlib.files import write_json
 from hexlib.game.board import EMPTY
 from hexlib.ladder import ELO_PER_NAT
 from hexlib.nn.checkpoint import Checkpoint, save_checkpoint
@@ -21,10 +22,12 @@ from hexlib.nn.model import random_network
 from hexlib.search.blind import BlindSearch
 from hexlib.search.interface import positions_after
 from hexlib.search.rollouts import RolloutSearch
-from hexlib.settings import Inference, Net
+from hexlib.settings import Evaluate, Inference, Net
 from hexlib.stages.evaluate.engines import EngineSide
+from hexlib.stages.evaluate.gate import write_champion
 from hexlib.stages.evaluate.match import match
 from hexlib.stages.evaluate.openings import openings
+from hexlib.stages.evaluate.pool import most_telling, pool
 from hexlib.stages.evaluate.sequential import Sprt
 from hexlib.stages.evaluate.sides import anchor_side, checkpoint_side
 from hexlib.stages.evaluate.solved import read_solved, shipped_positions
@@ -245,3 +248,35 @@ def test_matches_on_the_command_line(networks, capsys):
     ):
         assert cli.main([*arguments[:-1], *wrong]) == 2
     assert cli.main(["evaluate", "match", "--a", "random", "--b", "one-ply"]) == 2
+
+
+def test_a_generation_passes_the_gate_with_half_of_the_games(networks, tmp_path):
+    newer, older = networks
+    result = play(side(newer), side(older))
+    for wins, chosen in [(20, newer), (19, older)]:
+        write_json(tmp_path / "match.json", result | {"a_wins": wins})
+        passed = write_champion(tmp_path / "match.json", newer, older, tmp_path / "champion.pt")
+        assert passed == (wins == 20)
+        assert (tmp_path / "champion.pt").read_bytes() == chosen.read_bytes()
+    with pytest.raises(BadInput, match="a match of others"):
+        write_champion(tmp_path / "match.json", older, newer, tmp_path / "champion.pt")
+
+
+def test_a_champion_has_the_name_of_its_generation(networks, tmp_path):
+    network = random_network(Net(blocks=1, channels=8), 0)
+    path = tmp_path / "champion.pt"
+    for lineage, name in [({"generation": 4}, "gen_004"), ({}, "initial")]:
+        save_checkpoint(path, Checkpoint(network, [4], lineage))
+        assert side(path).name == name
+    assert side(networks[0]).name == "net_0"
+
+
+def test_a_pool_has_the_fixed_players_and_the_earlier_one_that_tells_most(networks):
+    measure = Evaluate(earlier_games=8, anchor_games=4, simulations=4, batch_size=16)
+    result = pool(networks[0], networks, measure, Inference(device="cpu"), 4, seed=0)
+    opponents = [match["b"]["name"] for match in result["matches"]]
+    # It is even with itself, the oldest: both games of a pair are the same.
+    assert opponents == ["net_0", "random", "one-ply", "rollouts:2000"]
+    assert [match["games"] for match in result["matches"]] == [8, 4, 4, 4]
+    assert most_telling([1.0, 0.9, 0.8, 0.6]) == 2
+    assert most_telling([1.0, 0.98]) == 1

@@ -40,7 +40,7 @@ def test_status_of_a_run_that_is_not_at_work(here, capsys):
     said = capsys.readouterr().out.splitlines()
     assert said[0].startswith("results/tiny: stopped, 18 of 22 jobs done")
     assert said[0].endswith("run the same command to go on")
-    counts = "selfplay 2/2, clean 1/1, process 2/2, shuffle 3/3, train 1/1, evaluate 0/2"
+    counts = "selfplay 2/2, clean 1/1, process 2/2, shuffle 3/3, train 1/1, evaluate 0/3"
     assert said[1:] == [f"generation {number}: {counts}" for number in ("000", "001")]
     assert cli.main(["status", "nowhere"]) == 2
     assert "nowhere: no run has begun here" in capsys.readouterr().err

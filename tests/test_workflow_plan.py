@@ -9,7 +9,8 @@ from conftest import REPOSITORY, TINY, Project
 from hexlib.config import read_config
 
 PRESETS = sorted((REPOSITORY / "config/presets").iterdir())
-SHARED = ["shuffle_summary", "train", "evaluate_match", "evaluate_solved", "evaluate", "report"]
+EVALUATIONS = ["evaluate_match", "evaluate_pool", "evaluate_solved", "evaluate"]
+SHARED = ["shuffle_summary", "train", *EVALUATIONS, "report"]
 FROM_PROCESS = ["process", "scatter", "shuffle", *SHARED, "all"]
 FROM_CLEAN = ["clean", *FROM_PROCESS]
 FROM_SELFPLAY = ["selfplay", *FROM_CLEAN]
@@ -53,6 +54,7 @@ def test_a_dry_run_shows_the_whole_plan(project):
         "shuffle_summary": 1,
         "train": 1,
         "evaluate_match": 2,
+        "evaluate_pool": 2,
         "evaluate_solved": 2,
         "evaluate": 1,
         "report": 1,
@@ -65,6 +67,35 @@ def test_train_is_a_target_without_evaluation(project):
     jobs = project.plan("train", "--configfile", TINY)
     assert jobs["train"] == jobs["train_past"] == 1
     assert not {"evaluate", "evaluate_match", "report", "all"} & set(jobs)
+
+
+def test_a_gatekeeper_stands_between_a_generation_and_the_next_selfplay(new_project):
+    project = new_project()
+    settings = ("--configfile", TINY, project.write("gate.yaml", "evaluate: {gate: true}"))
+    jobs = project.plan("train", *settings)
+    assert (jobs["evaluate_match"], jobs["evaluate_gate"]) == (1, 1)
+    project.run(*settings)
+    run = project.folder / "results/tiny"
+    played = (run / "gen_001/selfplay/shard_0000.trmph").read_text()
+    assert "--checkpoint results/tiny/gen_000/evaluate/champion.pt " in played
+    trained = (run / "gen_001/train/checkpoint.pt").read_text()
+    assert "--checkpoint results/tiny/gen_000/train/checkpoint.pt " in trained
+    match = (project.folder / "logs/tiny/gen_001/evaluate/match.log").read_text()
+    assert "--b results/tiny/gen_000/evaluate/champion.pt " in match
+    # A different number of games may choose another one, and so plays all that follows again.
+    jobs = project.plan("train", *settings, "--config", "evaluate={games: 10}")
+    assert {"evaluate_match", "evaluate_gate", "selfplay", "train"} <= set(jobs)
+    assert not {"selfplay_past", "train_past"} & set(jobs)
+
+
+def test_the_pool_offers_generations_two_four_and_eight_before(new_project):
+    project = new_project()
+    overlay = project.write("long.yaml", "generations: {count: 6}")
+    project.run("evaluate", "--configfile", TINY, overlay)
+    for gen, earlier in [(1, []), (2, [0]), (5, [1, 3])]:
+        said = (project.folder / f"results/tiny/gen_{gen:03d}/evaluate/pool.json").read_text()
+        paths = said.partition("--earlier ")[2].partition("--output")[0].split()
+        assert paths == [f"results/tiny/gen_{one:03d}/train/checkpoint.pt" for one in earlier]
 
 
 @pytest.mark.parametrize("target", ["evaluate", "report"])
@@ -93,6 +124,7 @@ def test_a_run_keeps_products_and_drops_what_is_between(finished):
         *("train/checkpoint.pt", "train/state.pt", "train/lineage.json"),
         *("train/metrics.csv", "train/calibration.csv"),
         "evaluate/match.json",
+        "evaluate/pool.json",
         "evaluate/solved.json",
     }
     assert finished.files("logs/tiny/gen_001/train") == {"logs/tiny/gen_001/train/train.log"}
@@ -306,4 +338,4 @@ def test_every_rule_says_what_it_needs():
             assert all(f"{key}=" in resources for key in ("mem_mb", "runtime", "gpu")), name
             assert "code=" in body, name
             count += 1
-    assert count == 12
+    assert count == 14

@@ -19,15 +19,36 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     common_options(solved, "checkpoint", "board_size")
     match = kinds.add_parser("match", help="Two players against each other.")
     _match_arguments(match)
-    for kind, unused in ((solved, {"games"}), (match, {"positions"})):
+    pool = kinds.add_parser("pool", help="Against fixed players and an earlier generation.")
+    common_options(pool, "checkpoint", "board_size", "seed")
+    pool.add_argument(
+        "--earlier",
+        nargs="*",
+        default=[],
+        metavar="C",
+        help="Earlier checkpoints, the oldest first; the one that tells most is played.",
+    )
+    others = {"earlier_games", "anchor_games", "gate"}
+    for kind, unused in (
+        (solved, {"games", *others}),
+        (match, {"positions", *others}),
+        (pool, {"games", "positions", "gate"}),
+    ):
         kind.add_argument("--output", metavar="F.json", help="Write the result there.")
         kind.add_argument("--json", action="store_true", help="Print the result as JSON.")
         add_options(kind, settings.Evaluate, unused)
         add_options(kind, settings.Inference)
         common_options(kind)
     ladder = kinds.add_parser("ladder", help="Elo of all players of some matches.")
-    ladder.add_argument("matches", nargs="+", metavar="MATCH.json", help="Results of matches.")
+    ladder.add_argument(
+        "matches", nargs="+", metavar="MATCH.json", help="Results of `match` and of `pool`."
+    )
     common_options(ladder, "output")
+    gate = kinds.add_parser("gate", help="Copy --newer to --output if it passed, else --older.")
+    gate.add_argument("--match", required=True, metavar="MATCH.json", help="Newer against older.")
+    gate.add_argument("--newer", required=True, metavar="C", help="A checkpoint.")
+    gate.add_argument("--older", required=True, metavar="C", help="The one in use until now.")
+    common_options(gate, "output")
 
 
 def _match_arguments(match: argparse.ArgumentParser) -> None:
@@ -126,6 +147,13 @@ def run(arguments: argparse.Namespace) -> None:
 
         write_ladder([Path(path) for path in arguments.matches], Path(arguments.output))
         return
+    if arguments.what == "gate":
+        from hexlib.stages.evaluate.gate import write_champion
+
+        newer, older = Path(arguments.newer), Path(arguments.older)
+        passed = write_champion(Path(arguments.match), newer, older, Path(arguments.output))
+        logs.log.info(f"evaluate gate: the next games are played with {newer if passed else older}")
+        return
     measure = section_of(arguments, settings.Evaluate)
     inference = section_of(arguments, settings.Inference)
     if arguments.what == "solved":
@@ -140,6 +168,19 @@ def run(arguments: argparse.Namespace) -> None:
         )
         for one in [result, *result["sizes"]]:
             _say_solved(one)
+    elif arguments.what == "pool":
+        from hexlib.stages.evaluate.pool import pool
+
+        result = pool(
+            Path(arguments.checkpoint),
+            [Path(path) for path in arguments.earlier],
+            measure,
+            inference,
+            asked_board_size(arguments),
+            arguments.seed,
+        )
+        for one in result["matches"]:
+            _say_match(one)
     else:
         from hexlib.stages.evaluate.match import match
         from hexlib.stages.evaluate.sequential import Sprt

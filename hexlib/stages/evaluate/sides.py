@@ -9,7 +9,7 @@ import numpy as np
 from hexlib import files
 from hexlib.errors import BadInput
 from hexlib.nn.cache import CachedEvaluator
-from hexlib.nn.checkpoint import load_checkpoint
+from hexlib.nn.checkpoint import Checkpoint, load_checkpoint
 from hexlib.nn.device import Device
 from hexlib.nn.inference import Evaluator
 from hexlib.search.blind import BlindSearch
@@ -23,7 +23,7 @@ CACHE_SIZE = 60_000
 FEW = 8  # positions at a time that are quicker one by one than as a batch that is hardly filled
 
 # Players that never change, so that their Elo means the same in every run.
-ANCHORS = ("random", "one-ply", "rollouts:400")
+ANCHORS = ("random", "one-ply", "rollouts:2000")
 ANCHOR = re.compile(r"random|one-ply|rollouts:([1-9]\d{0,5})")
 
 
@@ -110,20 +110,24 @@ def network_side(
     return SearchSide(name, search, evaluate, sha256, simulations)
 
 
-def checkpoint_name(checkpoint: Path) -> str:
-    """`gen_003` for gen_003/train/checkpoint.pt, else the file's own name."""
-    made_by_run = checkpoint.name == "checkpoint.pt"
-    return checkpoint.resolve().parent.parent.name if made_by_run else checkpoint.stem
+def checkpoint_name(path: Path, checkpoint: Checkpoint) -> str:
+    """`gen_003` for gen_003/train/checkpoint.pt and for a champion.pt that is it, else the stem."""
+    if path.name == "checkpoint.pt":
+        return path.resolve().parent.parent.name
+    if path.name == "champion.pt":
+        generation = checkpoint.lineage.get("generation")
+        return "initial" if generation is None else f"gen_{generation:03d}"
+    return path.stem
 
 
 def checkpoint_side(
     checkpoint: Path, board_size: int, simulations: int, slots: int, device: Device
 ) -> SearchSide:
     """The side of a checkpoint."""
-    network, few = load_checkpoint(checkpoint).network, slots <= FEW
-    evaluator = Evaluator(network, board_size, device, 1 if few else None)
+    loaded, few = load_checkpoint(checkpoint), slots <= FEW
+    evaluator = Evaluator(loaded.network, board_size, device, 1 if few else None)
     return network_side(
-        checkpoint_name(checkpoint),
+        checkpoint_name(checkpoint, loaded),
         CachedEvaluator(evaluator, CACHE_SIZE),
         board_size,
         simulations,

@@ -39,8 +39,9 @@ def glance(run: Run) -> Section:
             "over all jobs",
         ),
     ]
-    if run.ladder is not None and len(run.ladder):
-        last = run.ladder.iloc[-1]
+    names = {one.name for one in run.generations}
+    if run.ladder is not None and run.ladder.generation.isin(names).any():
+        last = run.ladder[run.ladder.generation.isin(names)].iloc[-1]  # others are fixed players
         facts.append(
             ("Elo", f"{last.elo:+,.0f}", f"{last.generation} over {first_player(run.ladder)}")
         )
