@@ -86,6 +86,53 @@ def test_damage_is_found_or_harmless(tmp_path_factory, data):
         np.testing.assert_array_equal(arrays[name], array)
 
 
+def test_a_span_is_read_and_checked_by_running_checksums(tmp_path):
+    numbers = np.arange(40, dtype=np.uint32).reshape(20, 2)
+    path = tmp_path / "x.npz"
+    with files.atomic(path) as handle:
+        writer = npz.Writer(handle, {"a": (np.uint32, (20, 2))}, {"kind": "thing"})
+        running = [
+            *writer.append("a", numbers[:12], (0, 5, 5)),
+            *writer.append("a", numbers[12:], (3,)),
+        ]
+        writer.close()
+    cuts = [0, 5, 5, 15]
+    reader = npz.Reader(path, "thing")
+    for i, j in ((0, 1), (1, 2), (2, 3), (0, 3)):
+        rows = reader.rows("a", (cuts[i], cuts[j]), (running[i], running[j]))
+        assert len(rows) == cuts[j] - cuts[i]
+        taken = [rows.take(1) for _ in range(len(rows))]
+        rows.check()
+        np.testing.assert_array_equal(
+            np.concatenate([numbers[:0], *taken]), numbers[cuts[i] : cuts[j]]
+        )
+        with pytest.raises(BadInput, match="a is damaged"):
+            rows.take(1)
+    unread = reader.rows("a")
+    unread.take(19)
+    with pytest.raises(BadInput, match="a is damaged"):
+        unread.check()
+    with pytest.raises(BadInput, match="a is damaged"):
+        reader.rows("a", (5, 15), (running[0], running[3])).check()
+
+
+def test_a_digest_stands_for_the_content(tmp_path):
+    def digest(arrays, meta):
+        npz.write(tmp_path / "x.npz", arrays, meta)
+        return npz.Reader(tmp_path / "x.npz").digest
+
+    meta = {"kind": "thing", "x": 1}
+    first = digest(ARRAYS, meta)
+    assert digest(ARRAYS, meta) == first
+    others = [digest(ARRAYS, {**meta, "x": 2})]
+    for name, array in ARRAYS.items():
+        changed = array.copy() if array.size else np.zeros((1, *array.shape[1:]), array.dtype)
+        changed.reshape(-1).view(np.uint8)[-1] ^= 1
+        others.append(digest({**ARRAYS, name: changed}, meta))
+    assert first not in others
+    assert len(set(others)) == len(others)
+
+
 def test_kind_and_schema_are_checked(tmp_path):
     npz.write(tmp_path / "x.npz", ARRAYS, {"kind": "thing"})
     with pytest.raises(BadInput, match="holds 'thing', where 'search' is wanted"):

@@ -1,67 +1,69 @@
 """Shuffle: an exactly uniform spread of all positions over buckets, in two passes.
 
-`scatter` draws a bucket for every row of a chunk, independently and uniformly, and writes the rows
-grouped by bucket into one file. `gather` reads its own slice of each of these and permutes it. Any
-number of jobs may run either pass in any order: what they draw depends on the seed and on what is
-in the chunks, and on nothing else.
+`scatter` takes a chunk in runs of some megabytes, draws a bucket for every row of a run,
+independently and uniformly, and writes the run with its rows grouped by bucket, in random order
+within each. `gather` interleaves what the runs have for its bucket at random, like packs of cards
+that are each in random order, which makes all orders of the bucket equally likely (MergeShuffle,
+Bacher et al. 2015, arXiv:1508.03167). Both read and write in sequence and hold a few blocks.
+
+Any number of jobs may run either pass in any order: what they draw depends on the seed and on what
+is in the chunks, and on nothing else.
 """
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 
 from hexlib import files, npz
 from hexlib.errors import BadInput, Damaged
-from hexlib.game.positions import (
-    BOARDS,
-    ENTRIES,
-    KIND,
-    layout,
-    offsets_of,
-)
+from hexlib.game.positions import COLUMNS, ENTRIES, KIND, layout, offsets_of
+from hexlib.game.rows import following, from_entries, from_records, record, to_records
+from hexlib.kernel import kernel
 
 PARTS = "parts.npz"
-INDEX = ("bucket_offsets", "entry_offsets", "bucket_checksum")
+INDEX = ("row_offsets", "row_checksums", "entry_offsets", "entry_checksums")
 TRAITS = ("board_size", "positions", "buckets", "seed")  # that all parts of a shuffle share
 
-_ROWS = 1 << 17  # read at a time
+RUN = 1 << 23  # bytes grouped at a time; the draws depend on it
+BLOCK = 1 << 22  # bytes interleaved at a time
+_DRAWS = 1 << 16  # random numbers drawn at a time
 
 
 def scatter(chunk: Path | str, output_dir: Path | str, buckets: int, seed: int) -> dict[str, Any]:
-    """Write the rows of a chunk, grouped by bucket, to `output_dir`/parts.npz (kind `parts`).
+    """Write the rows of a chunk, in runs grouped by bucket, to `output_dir`/parts.npz.
 
-    To the arrays of positions it adds `bucket_offsets` int64 [B + 1] (bucket b has the rows from
-    bucket_offsets[b] to bucket_offsets[b + 1]), `entry_offsets` int64 [B + 1] (the same of the
-    policy entries) and `bucket_checksum` uint32 [B] (CRC-32 of the bucket's slices). Returns
+    Its kind is `parts`; `_parts_layout` tells its arrays. Memory is that of a few runs. Returns
     {"rows", "buckets"}. Raises `BadInput` if the chunk is missing or damaged.
     """
     chunk = Path(chunk)
-    source = _Source(chunk, KIND)
-    rows, digest = source.rows, files.sha256(chunk)
-    bucket = _generator(seed, chunk.name, digest).integers(0, buckets, rows, np.uint16)
-    bounds = offsets_of(np.bincount(bucket, minlength=buckets))
-    places = _grouped(bucket, bounds)
-    checksums = np.zeros(buckets, np.uint32)
-    index = {"bucket_offsets": bounds, "entry_offsets": bounds, "bucket_checksum": checksums}
-    shapes = dict(layout(source.meta["board_size"], rows, source.entries))
-    shapes |= {name: (array.dtype, array.shape) for name, array in index.items()}
+    source = _open(chunk, KIND, ("board_size", "positions", "games"), _chunk_layout)
+    rows, entries = _lengths(source)
+    board_size, digest = source.meta["board_size"], source.digest
+    size = _rows_in(RUN, board_size, rows, entries)
+    shapes = _parts_layout(board_size, rows, entries, -(-rows // size), buckets)
+    index = {name: np.zeros(shapes[name][1], shapes[name][0]) for name in INDEX}
     kept = {name: source.meta[name] for name in ("board_size", "positions", "games")}
     document = {"kind": "parts", **kept, "rows": rows, "buckets": buckets, "seed": seed}
-    document["inputs"] = {chunk.name: digest}
+    generator = _generator(seed, chunk.name, digest)
     with files.atomic(Path(output_dir) / PARTS) as handle:
-        writer = npz.Writer(handle, shapes, document)
-        for name, array in _moved([source], places):
-            if name == "policy_count":
-                index["entry_offsets"] = offsets_of(array)[bounds]
-            ends = index["entry_offsets"] if name in ENTRIES else bounds
-            for b in range(buckets):
-                checksums[b] = npz.checksum(array[ends[b] : ends[b + 1]], int(checksums[b]))
-            writer.append(name, array)
+        writer = npz.Writer(handle, shapes, {**document, "inputs": {chunk.name: digest}})
+        row = entry = 0
+        for run, columns in enumerate(_blocks(source, rows, size)):
+            count = len(columns["value"])
+            of_row = generator.integers(0, buckets, count, np.uint16)
+            bounds = offsets_of(np.bincount(of_row, minlength=buckets))
+            places = np.arange(count, dtype=np.uint32)
+            _shuffle(places, generator)
+            records, packed, ends = to_records(columns, places, board_size)
+            index["row_offsets"][run] = row + bounds
+            index["row_checksums"][run] = writer.append("rows", records, bounds.tolist())
+            index["entry_offsets"][run] = entry + ends[bounds]
+            index["entry_checksums"][run] = writer.append("entries", packed, ends[bounds].tolist())
+            row, entry = row + count, entry + len(packed)
         for name, array in index.items():
             writer.append(name, array)
         writer.close()
@@ -71,39 +73,48 @@ def scatter(chunk: Path | str, output_dir: Path | str, buckets: int, seed: int) 
 def gather(
     dirs: Sequence[Path | str], bucket: int, output: Path | str, seed: int
 ) -> dict[str, Any]:
-    """Write one bucket (kind `positions`): its slice of each folder's parts.npz, permuted.
+    """Write one bucket (kind `positions`): its slices of each folder's parts.npz, interleaved.
 
-    Reads only the slices, and checks them. Memory is that of the bucket. Returns {"rows"}. Raises
-    `BadInput` if a file is missing, damaged, or was scattered otherwise than the first.
+    Reads only the slices, and checks them. Memory is a few blocks and two bytes a row. Returns
+    {"rows"}. Raises `BadInput` if a file is missing, damaged, or was scattered otherwise than the
+    first.
     """
-    sources = [_Source(Path(folder) / PARTS, "parts", bucket) for folder in dirs]
-    if not sources:
+    parts = [_Parts(Path(folder) / PARTS, bucket) for folder in dirs]
+    if not parts:
         raise BadInput(f"{output}: no folder of scattered parts was named; name at least one")
-    first = sources[0].traits
-    for source in sources:
-        if source.traits != first:
+    first = parts[0].traits
+    for part in parts:
+        if part.traits != first:
             raise BadInput(
-                f"{source.path}: scattered with {source.traits}, where {sources[0].path} has"
+                f"{part.path}: scattered with {part.traits}, where {parts[0].path} has"
                 f" {first}; scatter all chunks with the same settings"
             )
     inputs = {
-        f"{source.path.parent.name}/{name}": digest
-        for source in sources
-        for name, digest in source.meta["inputs"].items()
+        f"{part.path.parent.name}/{name}": digest
+        for part in parts
+        for name, digest in part.meta["inputs"].items()
     }
-    rows = sum(source.rows for source in sources)
-    places = _generator(seed, bucket, inputs).permutation(rows)
+    packs = [pack for part in parts for pack in part.packs]
+    counts = [len(pack.rows) for pack in packs]
+    rows, entries = sum(counts), sum(len(pack.entries) for pack in packs)
+    number = np.uint16 if len(packs) <= 1 << 16 else np.uint32
+    order = np.repeat(np.arange(len(packs), dtype=number), counts)
+    _shuffle(order, _generator(seed, bucket, inputs))
+    board_size = first["board_size"]
     document = {"kind": KIND, **first, "rows": rows, "bucket": bucket, "inputs": inputs}
     for total in ("rows", "games"):
-        document[f"scattered_{total}"] = sum(source.meta[total] for source in sources)
+        document[f"scattered_{total}"] = sum(part.meta[total] for part in parts)
     with files.atomic(output) as handle:
-        entries = sum(source.entries for source in sources)
-        shapes = layout(first["board_size"], rows, entries)
-        writer = npz.Writer(handle, shapes, document)
-        for name, array in _moved(sources, places):
-            writer.append(name, array)
-        for source in sources:
-            source.check()
+        writer = npz.Writer(handle, layout(board_size, rows, entries), document)
+        # So many that a read is long enough to be worth its call.
+        size = _rows_in(max(BLOCK, len(packs) << 15), board_size, rows, entries)
+        for start in range(0, rows, size):
+            block = _interleaved(packs, order[start : start + size], board_size)
+            for name, array in block.items():
+                writer.append(name, array)
+        for pack in packs:
+            pack.rows.check()
+            pack.entries.check()
         writer.close()
     return {"rows": rows}
 
@@ -154,136 +165,140 @@ def _generator(*identity: Any) -> np.random.Generator:
     return np.random.Generator(np.random.Philox(key=int.from_bytes(digest[:16], "little")))
 
 
-@njit(cache=True)
-def _grouped(bucket, bounds):
-    """The place int64 [P] of each row once rows are grouped by bucket, in order within each."""
-    following = bounds.copy()
-    places = np.empty(len(bucket), np.int64)
-    for row in range(len(bucket)):
-        places[row] = following[bucket[row]]
-        following[bucket[row]] += 1
-    return places
+def _shuffle(array: np.ndarray, generator: np.random.Generator) -> None:
+    """Permute integers [P] in place, all orders equally likely: as Generator.shuffle, and faster.
 
-
-@njit(cache=True)
-def _move_rows(rows, places, out):
-    for k in range(len(places)):
-        out[places[k]] = rows[k]
-
-
-@njit(cache=True)
-def _move_boards(rows, places, out):
-    for k in range(len(places)):
-        for b in range(rows.shape[1]):
-            out[places[k], b] = rows[k, b]
-
-
-@njit(cache=True)
-def _move_entries(entries, places, offsets, out):
-    e = 0
-    for place in places:
-        for k in range(offsets[place], offsets[place + 1]):
-            out[k] = entries[e]
-            e += 1
-
-
-def _moved(sources: Sequence["_Source"], places: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
-    """Each array of the sources' rows, moved: row k of them all goes to places[k].
-
-    One array is read and made at a time, for the sake of memory, and rows are read in order and
-    written to few places at once, for the sake of its caches. The policy's entries come last.
+    Fisher and Yates's, with bounded draws by Lemire (2019, arXiv:1805.10941).
     """
-    ends = np.cumsum([0, *(source.rows for source in sources)])
-    parts = [
-        (source, places[first:last])
-        for source, first, last in zip(sources, ends[:-1], ends[1:], strict=True)
-    ]
-    offsets = np.zeros(1, np.int64)
-    for name, (dtype, shape) in layout(sources[0].meta["board_size"], len(places), 0).items():
-        if name in ENTRIES:
-            continue
-        out = np.empty(shape, dtype)
-        move = _move_boards if name in BOARDS else _move_rows
-        for source, to in parts:
-            done = 0
-            for rows in source.blocks(name):
-                move(_bits(rows), to[done : done + len(rows)], _bits(out))
-                done += len(rows)
-        if name == "policy_count":
-            offsets = offsets_of(out)
-        yield name, out
-    for name, dtype in ENTRIES.items():
-        out = np.empty(offsets[-1], dtype)
-        for source, to in parts:
-            _move_entries(_bits(source.entries_of(name)), to, offsets, _bits(out))
-        yield name, out
+    left = len(array)
+    while left > 1:
+        draws = generator.integers(0, 1 << 32, min(left, _DRAWS), np.uint32)
+        left = _swap(array, left, draws)
 
 
-def _bits(array: np.ndarray) -> np.ndarray:
-    """Half floats as integers, since numba cannot copy them."""
-    return array.view(np.uint16) if array.dtype == np.float16 else array
+@kernel
+def _swap(array, left, draws):
+    """Draw the values array[left - 1], array[left - 2], … while there are draws; what is left."""
+    for draw in draws:
+        bound = np.uint64(left)
+        product = np.uint64(draw) * bound
+        low = product & np.uint64(0xFFFFFFFF)
+        if low >= bound or low >= (np.uint64(1 << 32) - bound) % bound:  # else it would be biased
+            pick = np.int64(product >> np.uint64(32))
+            left -= 1
+            array[left], array[pick] = array[pick], array[left]
+            if left == 1:
+                break
+    return left
 
 
-class _Source:
-    """The rows of a chunk, or of one bucket in a file of parts, read array by array."""
+def _rows_in(size: int, board_size: int, rows: int, entries: int) -> int:
+    """How many rows, of some that have `entries` in all, take about `size` bytes."""
+    return max(1, size * rows // max(1, rows * record(board_size).itemsize + 4 * entries))
 
-    def __init__(self, path: Path, kind: str, bucket: int | None = None):
+
+def _parts_layout(board_size: int, rows: int, entries: int, runs: int, buckets: int) -> npz.Layout:
+    """Dtype and shape of each array of parts: R runs, each grouped by bucket.
+
+    An entry has the cell in its lower and the bits of the probability in its upper half. Bucket b
+    of run r has the rows from row_offsets[r, b] to row_offsets[r, b + 1], where the running CRC-32
+    of `rows` is row_checksums[r, b] before and row_checksums[r, b + 1] after; so do the entries.
+    """
+    return {
+        "rows": (np.uint8, (rows, record(board_size).itemsize)),
+        "entries": (np.uint32, (entries,)),
+        **{
+            name: (np.int64 if "offsets" in name else np.uint32, (runs, buckets + 1))
+            for name in INDEX
+        },
+    }
+
+
+def _lengths(chunk: npz.Reader) -> tuple[int, int]:
+    """Rows and policy entries of a chunk."""
+    return chunk.layout["value"][1][0], chunk.layout["policy_cell"][1][0]
+
+
+def _open(
+    path: Path, kind: str, traits: Sequence[str], shapes: Callable[[npz.Reader], npz.Layout]
+) -> npz.Reader:
+    """Open a file, whose meta must have `traits` and whose arrays must be as `shapes` says."""
+    reader = npz.Reader(path, kind)
+    try:
+        wanted = {name: (np.dtype(dtype), shape) for name, (dtype, shape) in shapes(reader).items()}
+        fitting = reader.layout == wanted and reader.meta.keys() >= set(traits)
+    except (KeyError, TypeError, IndexError):
+        fitting = False
+    if not fitting:
+        raise Damaged(path, f"its arrays are not those of {kind}", npz.REMEDY)
+    return reader
+
+
+def _chunk_layout(reader: npz.Reader) -> npz.Layout:
+    return layout(reader.meta["board_size"], *_lengths(reader))
+
+
+def _blocks(chunk: npz.Reader, rows: int, size: int) -> Iterator[dict[str, np.ndarray]]:
+    """The columns and entries of all rows, `size` rows at a time; checked after the last."""
+    unread = {name: chunk.rows(name) for name in (*COLUMNS, *ENTRIES)}
+    for start in range(0, rows, size):
+        count = min(size, rows - start)
+        block = {name: unread[name].take(count) for name in COLUMNS}
+        entries = int(block["policy_count"].sum(dtype=np.int64))
+        yield block | {name: unread[name].take(entries) for name in ENTRIES}
+    for array in unread.values():
+        array.check()
+
+
+class _Pack(NamedTuple):
+    """What a run has for one bucket, to be read in order."""
+
+    rows: npz.Rows
+    entries: npz.Rows
+
+
+class _Parts:
+    """A file of parts and its packs for one bucket."""
+
+    def __init__(self, path: Path, bucket: int):
         self.path = path
-        self._reader = npz.Reader(path, kind)
-        self.meta, found = self._reader.meta, self._reader.layout
-        wanted = INDEX if kind == "parts" else ()
-        try:
-            self.rows, self.entries = found["value"][1][0], found["policy_cell"][1][0]
-            self.traits = {name: self.meta[name] for name in TRAITS[: None if wanted else 2]}
-            columns = layout(self.meta["board_size"], self.rows, self.entries)
-            fitting = found.keys() - columns.keys() == set(wanted) and all(
-                found[name] == (np.dtype(dtype), shape) for name, (dtype, shape) in columns.items()
-            )
-        except (KeyError, TypeError, IndexError):
-            fitting = False
-        if not fitting:
-            raise Damaged(path, f"its arrays are not those of {kind}", npz.REMEDY)
-        self._rows: tuple[int, int | None] = (0, None)
-        self._entries: tuple[int, int | None] = (0, None)
-        self._checksum, self._wanted = 0, None
-        if bucket is not None:
-            self._choose(bucket)
-
-    def _choose(self, bucket: int) -> None:
+        reader = _open(path, "parts", ("rows", "games", "inputs", *TRAITS), self._layout)
+        self.meta = reader.meta
+        self.traits = {name: self.meta[name] for name in TRAITS}
         buckets = self.meta["buckets"]
         if not 0 <= bucket < buckets:
-            raise BadInput(f"{self.path}: has buckets 0 to {buckets - 1}, and no bucket {bucket}")
-        rows, entries, checksums = (self._reader.read(name).tolist() for name in INDEX)
-        self._rows = (rows[bucket], rows[bucket + 1])
-        self._entries = (entries[bucket], entries[bucket + 1])
-        self.rows = rows[bucket + 1] - rows[bucket]
-        self.entries = entries[bucket + 1] - entries[bucket]
-        self._wanted = checksums[bucket]
+            raise BadInput(f"{path}: has buckets 0 to {buckets - 1}, and no bucket {bucket}")
+        index = {name: reader.read(name)[:, bucket : bucket + 2].tolist() for name in INDEX}
+        self.packs = [
+            _Pack(reader.rows("rows", rows, row_sums), reader.rows("entries", entries, entry_sums))
+            for rows, row_sums, entries, entry_sums in zip(*index.values(), strict=True)
+        ]
 
-    def blocks(self, name: str) -> Iterator[np.ndarray]:
-        """The rows of one array, some at a time."""
-        total = 0
-        for rows in self._reader.blocks(name, _ROWS, *self._rows):
-            self._add(rows)
-            total += int(rows.sum(dtype=np.int64)) if name == "policy_count" else 0
-            yield rows
-        if name == "policy_count" and total != self.entries:
-            raise self._damaged()
+    @staticmethod
+    def _layout(reader: npz.Reader) -> npz.Layout:
+        found = reader.layout
+        rows, entries, runs = (found[name][1][0] for name in ("rows", "entries", "row_offsets"))
+        return _parts_layout(reader.meta["board_size"], rows, entries, runs, reader.meta["buckets"])
 
-    def entries_of(self, name: str) -> np.ndarray:
-        """The policy entries of the rows, of one array."""
-        array = self._reader.read(name, *self._entries)
-        self._add(array)
-        return array
 
-    def _add(self, array: np.ndarray) -> None:
-        if self._wanted is not None:
-            self._checksum = npz.checksum(array, self._checksum)
+def _interleaved(
+    packs: Sequence[_Pack], order: np.ndarray, board_size: int
+) -> dict[str, np.ndarray]:
+    """The columns and entries of the next rows of the packs, row k from pack order[k]."""
+    records = np.empty(len(order), record(board_size))
+    starts = _take([pack.rows for pack in packs], np.bincount(order, minlength=len(packs)), records)
+    columns = from_records(records, following(order, starts), board_size)
+    counts = columns["policy_count"]
+    of_pack = np.bincount(order, counts, len(packs)).astype(np.int64)
+    entries = np.empty(of_pack.sum(), np.uint32)
+    starts = _take([pack.entries for pack in packs], of_pack, entries)
+    return columns | from_entries(entries, order, starts, counts)
 
-    def check(self) -> None:
-        """Raise unless the arrays, all of which have been read in order, are as scattered."""
-        if self._wanted not in (None, self._checksum):
-            raise self._damaged()
 
-    def _damaged(self) -> Damaged:
-        return Damaged(self.path, "damaged: the checksum of its bucket differs", npz.REMEDY)
+def _take(unread: Sequence[npz.Rows], counts: np.ndarray, out: np.ndarray) -> np.ndarray:
+    """Fill `out` with the next counts[i] rows of each array; where those of each start in it."""
+    starts, size = offsets_of(counts), out.itemsize
+    view = out.view(np.uint8).data
+    for array, count, first in zip(unread, counts.tolist(), starts.tolist(), strict=False):
+        array.fill(view[first * size : (first + count) * size])
+    return starts
