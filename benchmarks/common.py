@@ -4,6 +4,7 @@ import argparse
 import os
 import platform
 import re
+import resource
 import shlex
 import statistics
 import sys
@@ -68,6 +69,16 @@ def interleaved(contestants: dict[str, Callable[[], float]], rounds: int) -> dic
         for name, contestant in contestants.items():
             measured[name].append(contestant())
     return {name: statistics.median(values) for name, values in measured.items()}
+
+
+def peak_memory() -> float:
+    """The most memory that this process, without its children, has used so far, in MB."""
+    status = Path("/proc/self/status")
+    found = status.exists() and re.search(r"VmHWM:\s+(\d+)", status.read_text())
+    if found:
+        return int(found[1]) / 1000
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 1e6 if sys.platform == "darwin" else peak / 1000
 
 
 def machine() -> str:

@@ -7,28 +7,15 @@ most memory that it ever used in MB, and how many positions it evaluated.
 
 import json
 import os
-import re
-import resource
 import sys
 import time
-from pathlib import Path
 from unittest import mock
 
+import common
 import numpy as np
 
 from hexlib.cli import main
 from hexlib.nn.inference import Evaluator
-
-
-def peak_memory() -> float:
-    """MB, of this process alone."""
-    status = Path("/proc/self/status")
-    found = status.exists() and re.search(r"VmHWM:\s+(\d+)", status.read_text())
-    if found:
-        return int(found[1]) / 1000
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 1e6 if sys.platform == "darwin" else peak / 1000
-
 
 if __name__ == "__main__":
     started, seconds, arguments = float(sys.argv[1]), float(sys.argv[2]), sys.argv[3:]
@@ -41,7 +28,8 @@ if __name__ == "__main__":
         if time.process_time() > seconds:
             evaluated = evaluator.evaluated
             print(
-                json.dumps({**first, "memory": peak_memory(), "evaluated": evaluated}), flush=True
+                json.dumps({**first, "memory": common.peak_memory(), "evaluated": evaluated}),
+                flush=True,
             )
             os._exit(0)
         return evaluate(evaluator, boards)
