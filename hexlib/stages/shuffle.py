@@ -28,8 +28,9 @@ PARTS = "parts.npz"
 INDEX = ("row_offsets", "row_checksums", "entry_offsets", "entry_checksums")
 TRAITS = ("board_size", "positions", "buckets", "seed")  # that all parts of a shuffle share
 
-RUN = 1 << 23  # bytes grouped at a time; the draws depend on it
-BLOCK = 1 << 22  # bytes interleaved at a time
+RUN = 1 << 22  # bytes grouped at a time, few enough for the caches; the draws depend on it
+BLOCK = 1 << 21  # bytes interleaved at a time, at least
+READ = 1 << 14  # bytes read at a time from a run, at least: few would not be worth the call
 _DRAWS = 1 << 16  # random numbers drawn at a time
 
 
@@ -106,8 +107,7 @@ def gather(
         document[f"scattered_{total}"] = sum(part.meta[total] for part in parts)
     with files.atomic(output) as handle:
         writer = npz.Writer(handle, layout(board_size, rows, entries), document)
-        # So many that a read is long enough to be worth its call.
-        size = _rows_in(max(BLOCK, len(packs) << 15), board_size, rows, entries)
+        size = _rows_in(max(BLOCK, len(packs) * READ), board_size, rows, entries)
         for start in range(0, rows, size):
             block = _interleaved(packs, order[start : start + size], board_size)
             for name, array in block.items():
