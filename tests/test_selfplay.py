@@ -30,14 +30,14 @@ def checkpoint(tmp_path_factory):
     return path
 
 
-def make(checkpoint, folder, games=60, first=0, settings=SETTINGS, **more):
+def make(checkpoint, folder, games=60, first=0, settings=SETTINGS, board_size=SIZE, **more):
     output = folder / f"shard_{first}.trmph"
     selfplay.run(
         checkpoint,
         output,
         settings,
         CPU,
-        board_size=SIZE,
+        board_size=board_size,
         games=games,
         first_game=first,
         generation=2,
@@ -137,6 +137,17 @@ def test_a_journal_is_taken_up_to_what_is_no_game(tmp_path):
     journal.close()
     assert [game.game for game in journal.games] == [5]
     assert path.read_bytes() == whole
+
+
+def test_a_policy_over_more_cells_than_a_byte_counts_is_saved(checkpoint, tmp_path):
+    settings = SETTINGS.model_copy(update={"simulations": 1, "random_openings": 0})
+    shard = make(checkpoint, tmp_path, 2, settings=settings, board_size=16)
+    search, _ = read_search(shard.with_suffix(".search.npz"))
+    assert search.policy_count.max() == 255
+    assert len(search.policy_cell) == search.policy_count.sum(dtype=int)
+    move = int(search.policy_count.argmax())
+    first = search.policy_count[:move].sum(dtype=int)
+    assert 0.98 < search.policy_probability[first : first + 255].sum(dtype=float) < 1.01
 
 
 def test_two_writers_of_one_journal_are_told_apart(checkpoint, tmp_path):

@@ -12,6 +12,7 @@ from hexlib.search.interface import LEARN_BEST, LEARN_PLAYED, LEARN_POLICY
 from hexlib.settings import Selfplay
 
 LEAST_PROBABILITY = 1e-3  # policy entries below it are not saved
+MOST_ENTRIES = 255  # of a policy that are saved, the likeliest: a byte holds their count
 COLDEST = 0.1  # below this temperature the search's best move is played
 # Counters of a game's key and of a move's key, past those that a search uses for its noise.
 _RANDOM, _STONES_WANTED, _BALANCED, _FIRST, _NEVER_RESIGN = 1000, 1001, 1002, 1003, 1004
@@ -207,6 +208,9 @@ def played(table: Table, g: int, game: int) -> PlayedGame:
     plies = int(table.plies[g])
     policy = table.policy[g, :plies]
     kept = policy >= LEAST_PROBABILITY
+    if (excess := policy.shape[1] - MOST_ENTRIES) > 0:
+        unlikeliest = np.argsort(policy, axis=1, kind="stable")[:, :excess]
+        np.put_along_axis(kept, unlikeliest, False, axis=1)
     ply, cell = np.nonzero(kept)
     return PlayedGame(
         game=game,
