@@ -37,13 +37,16 @@ medians of rounds in which the contestants take turns.
 """
 
 
-def start(text: str) -> argparse.ArgumentParser:
-    """Options that all benchmarks have; begins the process anew if its environment is not fit."""
+def start(text: str, cores: int = 1) -> argparse.ArgumentParser:
+    """Options that all benchmarks have; begins the process anew if its environment is not fit.
+
+    It and what it starts are held to that many cores.
+    """
     wanted = {key: value for key, value in os.environ.items() if key not in SLOWING} | ONE_THREAD
     if wanted != dict(os.environ):
         os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], wanted)
     if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-cores:])
     parser = argparse.ArgumentParser(description=text)
     parser.add_argument(
         "--quick", action="store_true", help="See that it works; rates mean little."
