@@ -20,6 +20,7 @@ from hexlib.errors import BadInput, Interrupted
 
 VERBS = (
     "init",
+    "plan",
     "selfplay",
     "clean",
     "process",

@@ -6,6 +6,9 @@ import re
 import pandas as pd
 import pytest
 
+from hexlib import plan
+from hexlib.config import read_config
+
 TINY = ("--configfile", "tests/config/tiny.yaml")
 
 
@@ -69,6 +72,19 @@ def test_every_game_and_position_is_accounted_for(finished):
         assert lineage["rows_made"] <= shuffled["rows"] * (1 + lineage["generation"]) * 1.2
     ladder = pd.read_csv(project.folder / "results/tiny/ladder.csv")
     assert ladder["generation"].tolist() == ["initial", "gen_000", "gen_001"]
+
+
+def test_the_disk_that_a_plan_tells_is_what_the_run_took(finished):
+    project, _ = finished
+    sizes = {name: path.stat().st_size for name, path in products(project).items()}
+    planned = plan.plan(read_config(project.folder / "results/tiny/config.yaml"))
+    assert planned.kept == pytest.approx(sum(sizes.values()), rel=0.15)
+    for stage, (size, kept) in planned.by_stage().items():
+        took = sum(size for name, size in sizes.items() if re.match(rf"gen_\d+/{stage}/", name))
+        if kept and stage not in ("report", "evaluate"):
+            assert size == pytest.approx(took, rel=0.15), stage
+        elif not kept:
+            assert took == 0
 
 
 def test_snakemakes_own_report_has_the_page_and_its_sources(finished):

@@ -1,0 +1,110 @@
+"""How many games, moves and positions a run will make, told from its settings before it is made.
+
+Everything that a plan says of a run, such as its disk, follows from these numbers.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hexlib import sources
+from hexlib.settings import Config
+
+# Seen in runs on 5×5 and 7×7 of up to 12 generations. Six of them took 0.87 to 1.00 times the disk
+# that `hexlib.plan` tells; the least where a fifth of the games were duplicates.
+PLAYED_BY_LEARNED = 0.5  # share of the cells that a game of a trained network fills
+LEARNED_AFTER = 50_000  # samples, about
+SHARPER = 0.064  # share by which a generation's policy has fewer entries, of the first one's
+SHARPEST = 0.25  # assumed, as no run was long enough to show it
+
+
+@dataclass(frozen=True)
+class Generation:
+    """What one generation makes. Numbers are of all its games."""
+
+    number: int
+    games: int
+    moves: int
+    entries: int  # of the policies that searches recorded; 0 if there were none
+    rows: int  # positions
+    row_entries: int  # of their policies
+    samples: int  # drawn in its training
+
+
+def forecast(config: Config) -> list[Generation]:
+    """Each generation that a run with these settings makes.
+
+    Games by an untrained network get longer with the board (seen on 5×5 to 13×13), those of a
+    trained one fill half of it (on 7×7). The policy of a Gumbel search has an entry for nearly
+    every empty cell at first and fewer each generation. Nothing is taken off for duplicates. Games
+    that `selfplay.existing` names are told from their files; `BadInput` if those are missing.
+    """
+    made: list[Generation] = []
+    trained = config.initial_checkpoint is not None or config.generations.first > 0
+    samples = 0
+    for number in range(config.generations.first, config.generations.count):
+        learned = 1.0 if trained else -math.expm1(-samples / LEARNED_AFTER)
+        if config.selfplay.existing:
+            games, moves, entries = _existing(sources.game_files(config.selfplay.existing), config)
+        else:
+            games, moves, entries = _played(config, number, learned)
+        rows, row_entries = _positions(config, games, moves, entries)
+        training = rows * (1 - config.train.validation_fraction)
+        drawn = round(min(config.train.reuse * training, config.train.max_samples))
+        made.append(Generation(number, games, moves, entries, rows, row_entries, drawn))
+        samples += drawn
+    return made
+
+
+def _played(config: Config, number: int, learned: float) -> tuple[int, int, int]:
+    """Games, moves and policy entries of self-play; `learned` is 0 for random weights, up to 1."""
+    n, settings = config.board_size, config.selfplay
+    area = n * n
+    length = area * ((1 - learned) * (0.53 + 0.015 * n) + learned * PLAYED_BY_LEARNED)
+    stones = min(settings.random_stones, area // 2)
+    opening = min(settings.random_openings * (1 + stones) / 2 + 1.2, length)  # is not learned
+    if settings.search == "gumbel":
+        empty = area - (length + opening - 1) / 2  # on average
+        share = (1 - 6 / n**2.5) * max(SHARPEST, 1 - SHARPER * number * learned)
+        each = min(empty * share, 255) * settings.full_search
+    else:
+        each = 1.0
+    games = settings.games
+    return games, round(games * length), round(games * (length - opening) * each)
+
+
+def _existing(paths: Sequence[Path], config: Config) -> tuple[int, int, int]:
+    """The same of files of games: from their bytes, as a record has one size and its moves another.
+
+    Compressed files are taken to be a fifth of their content.
+    """
+    games = sources.count_records(paths, config.on_corrupt)
+    size = sum(p.stat().st_size * (5 if p.suffix in (".gz", ".zst") else 1) for p in paths)
+    moves = max(0, round((size - games * RECORD) / bytes_of_move(config.board_size)))
+    beside = {found for found in map(sources.search_path, paths) if found.is_file()}
+    searched = sum(path.stat().st_size for path in beside)
+    return games, moves, max(0, searched - 3 * moves) // 4
+
+
+def _positions(config: Config, games: int, moves: int, entries: int) -> tuple[int, int]:
+    """How many positions are made of games, and how many policy entries these have."""
+    entries = entries or moves  # the played ones
+    match config.process.positions:
+        case "all":
+            return games + moves, entries
+        case "final":
+            return games, 0
+        case _:  # the last moves, before which few cells are empty
+            empty = config.board_size**2 - moves / max(games, 1)
+            average = entries / max(moves, 1)
+            return games, round(games * max(1.0, min(average, empty)))
+
+
+RECORD = 6  # bytes of a record besides its moves: `#7,` before them, ` b` and the line end after
+
+
+def bytes_of_move(board_size: int) -> float:
+    """Mean length of a cell's name, such as `a1` or `k11`, in bytes."""
+    rows = range(1, board_size + 1)
+    return 1 + sum(len(str(row)) for row in rows) / board_size
