@@ -81,8 +81,8 @@ def main() -> None:
     parser.add_argument("--games", type=int, default=1_000_000, metavar="N")
     parser.add_argument("--folder", help="Where to work. Default: the system's temporary folder.")
     arguments = parser.parse_args()
-    games = 2_000 if arguments.quick else arguments.games
-    chunk, buckets = max(1_000, games // 40), max(2, games // 25_000)
+    games = 500 if arguments.quick else arguments.games
+    chunk, buckets = max(1_000, games // 20), max(2, games // 50_000)
     with tempfile.TemporaryDirectory(dir=arguments.folder) as name:
         project = Path(name)
         make_folder(project / "games", games)

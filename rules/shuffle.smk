@@ -19,7 +19,7 @@ rule scatter:
         "../envs/hexlib.yaml"
     threads: 1
     resources:
-        mem_mb=megabytes(POSITIONS // len(CHUNKS), 400),
+        mem_mb=1000,
         runtime=60,
         gpu=0,
     params:
@@ -54,7 +54,7 @@ rule shuffle:
         "../envs/hexlib.yaml"
     threads: 1
     resources:
-        mem_mb=megabytes(POSITIONS // len(BUCKETS), 400),
+        mem_mb=megabytes(POSITIONS // len(BUCKETS), 8),
         runtime=60,
         gpu=0,
     params:

@@ -114,3 +114,29 @@ def test_clean_prints_rates_of_reading_and_cleaning(run):
         assert positive(table[what, "hexlib"][0])
         assert positive(table[what, f"limit: {limit}"][0])
     assert table["games cleaned", "Python, played by OpenSpiel"][0] == "not installed"
+
+
+def test_process_prints_rates_sizes_and_memory(run):
+    table = {row[0]: row[1:] for row in reversed(rows(run("process")))}
+    assert positive(table["hexlib"][0])
+    assert positive(table["plain Python"][0])
+    # A row of 13×13 takes 60 bytes; so small a file, its headers besides.
+    assert 59 < float(table["bytes a position"][0]) < 61
+    assert positive(table["memory of a job"][0])
+
+
+def test_shuffle_prints_rates_beside_a_copy_and_memory_of_both_passes(run):
+    table = {row[0]: row[1:] for row in reversed(rows(run("shuffle")))}
+    assert all(positive(table[name][0]) for name in ("hexlib", "numpy in memory", "cp, synced"))
+    assert table["cp, synced"][1] == "1.00"
+    assert all(positive(table[f"memory of {step}"][0]) for step in ("scatter", "gather"))
+
+
+@pytest.mark.slow
+def test_a_folder_of_games_goes_from_text_to_buckets(run):
+    said = run("million")
+    table = {row[0]: row[1] for row in rows(said)}
+    assert positive(table["from text to buckets, by the clock"])
+    assert positive(table["memory"])
+    assert {"jobs of clean: 1", "jobs of process: 1", "jobs of scatter: 1"} <= table.keys()
+    assert "Of 500 records 500 games were kept" in said
