@@ -66,6 +66,10 @@ wildcard_constraints:
     bucket=r"\d{4}",
 
 
+# Whether products are files that all jobs see in place. Otherwise they are objects of a storage, of
+# which a job has copies, and nothing can be looked for before Snakemake has planned.
+SHARED_FILES = workflow.storage_settings.default_storage_provider is None
+
 # Paths: `gen` is a number, or left out for a pattern that fits any generation.
 
 RUN = (Path(CONFIG.results_dir) / CONFIG.run).as_posix()
@@ -111,7 +115,9 @@ def shown(path, caption, category, gen=None):
 def in_all_generations(path):
     """A product of each generation: those to be made, and those of earlier ones that are there."""
     paths = {gen: product(path, gen) for gen in range(LAST + 1)}
-    return [path for gen, path in paths.items() if gen >= FIRST or Path(path).is_file()]
+    return [
+        path for gen, path in paths.items() if gen >= FIRST or SHARED_FILES and Path(path).is_file()
+    ]
 
 
 def folder_of_output(wildcards, output):
@@ -149,7 +155,7 @@ def plain_files():
             yield product("shuffle/summary.json", gen), "generations.first"
 
 
-for path, key in plain_files():
+for path, key in plain_files() if SHARED_FILES else ():
     if not Path(path).is_file():
         stop(BadInput(f"{path}: no such file, and {key} needs it; put it there or change {key}"))
 
@@ -176,6 +182,16 @@ GPU = int(
 
 def megabytes(positions, bytes_each):
     return 1000 + positions * bytes_each // 10**6
+
+
+def growing(amount):
+    """Memory or time of a job: as much again at each further attempt, where `retries` allows one."""
+    return lambda wildcards, attempt: amount * attempt
+
+
+# A limit on GPUs is one of a machine: on a cluster, where jobs ask for theirs, it holds no job back.
+resource_scopes:
+    gpu="local",
 
 
 # What the jobs of a stage read, and the options that depend on their generation or shard.
@@ -208,7 +224,7 @@ def games_to_clean(wildcards):
 
 def buckets_of(gen):
     """A generation's buckets: as many as the settings say, or as one that is not made again has."""
-    if gen < FIRST:
+    if gen < FIRST and SHARED_FILES:
         return sorted(map(str, Path(product("shuffle", gen)).glob("bucket_*.npz")))
     return [product(f"shuffle/bucket_{bucket}.npz", gen) for bucket in BUCKETS]
 
@@ -237,8 +253,8 @@ def learning_rates(wildcards):
     return f"--learning-rate {start} --final-learning-rate {end}"
 
 
-def training_sources(wildcards):
-    return [product("shuffle", gen) for gen in window_of(generation_of(wildcards))]
+def training_sources(wildcards, input):
+    return [str(Path(summary).parent) for summary in input.summaries]
 
 
 def training_products(gen=None):
@@ -275,6 +291,10 @@ def write_settings():
 
 
 def say_what_was_made():
+    if not SHARED_FILES:
+        made = f"{workflow.storage_settings.default_storage_prefix}/{product('train/checkpoint.pt', LAST)}"
+        print(f"Made {made}", file=sys.stderr)
+        return
     checksums.tidy(Path(RUN))
     try:
         print(summary(RUN), file=sys.stderr)

@@ -22,8 +22,8 @@ rule evaluate_match:
         "../envs/hexlib.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=240,
+        mem_mb=growing(2000),
+        runtime=growing(240),
         gpu=GPU,
         batch_size=CONFIG.evaluate.batch_size,
     params:
@@ -53,8 +53,8 @@ rule evaluate_solved:
         "../envs/hexlib.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=240,
+        mem_mb=growing(2000),
+        runtime=growing(240),
         gpu=GPU,
         batch_size=CONFIG.evaluate.batch_size,
     params:
@@ -77,12 +77,13 @@ rule evaluate:
         f"logs/{CONFIG.run}/evaluate.log",
     benchmark:
         f"{RUN}/benchmarks/evaluate.tsv"
+    localrule: True
     conda:
         "../envs/hexlib.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
         gpu=0,
     params:
         code=EVALUATE_CODE,

@@ -18,8 +18,8 @@ rule train:
         "../envs/hexlib.yaml"
     threads: 1
     resources:
-        mem_mb=megabytes(min(POSITIONS * CONFIG.window.generations, 10**8), 100),
-        runtime=1440,
+        mem_mb=growing(megabytes(min(POSITIONS * CONFIG.window.generations, 10**8), 100)),
+        runtime=growing(1440),
         gpu=GPU,
         on_corrupt=CONFIG.on_corrupt,
     params:
