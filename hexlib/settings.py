@@ -150,6 +150,14 @@ class Window(Section):
     generations: int = Field(
         20, ge=1, description="Generations that a training may look back over, its own included."
     )
+    # `async` is a word of Python's own.
+    model_config = ConfigDict(populate_by_name=True)
+    asynchronous: bool = Field(
+        False,
+        alias="async",
+        description="Self-play does not wait for the training before it: it plays with the"
+        " checkpoint of the generation before that one, while that training runs.",
+    )
 
 
 class Train(Section):
@@ -286,12 +294,17 @@ class Config(Section):
                 f"train.final_learning_rate: {self.train.final_learning_rate} is above"
                 f" train.learning_rate, {self.train.learning_rate}; lower it"
             )
-        if self.generations.first and self.initial_checkpoint:
+        if self.generations.first > self.lag and self.initial_checkpoint:
             raise ValueError(
                 "initial_checkpoint: has no use where generations.first is above 0, since"
                 f" generation {self.generations.first} starts from the one before; remove one"
             )
         return self
+
+    @property
+    def lag(self) -> int:
+        """Generations between a checkpoint and the games that it plays, beyond the next one."""
+        return int(self.window.asynchronous)
 
     def learning_rates(self, generation: int) -> tuple[float, float]:
         """Learning rate at the start and at the end of a generation's training.

@@ -89,7 +89,7 @@ def progress_of(path, gen=None):
 
 def progress_of_parent(wildcards):
     """Progress of the training whose checkpoint a generation plays with."""
-    gen = generation_of(wildcards)
+    gen = generation_of(wildcards) - CONFIG.lag
     return [progress_of("train", gen - 1)] if gen > 0 else []
 
 
@@ -130,8 +130,20 @@ def generation_of(wildcards):
 
 
 def starting_checkpoint(wildcards):
-    """The checkpoint that a generation plays with and trains further."""
-    gen = generation_of(wildcards)
+    """The checkpoint that a generation trains further."""
+    return checkpoint_before(generation_of(wildcards))
+
+
+def playing_checkpoint(wildcards):
+    """The checkpoint that a generation plays with: the newest that is there when it may begin.
+
+    That is the one before it, or with `window.async`, where the training of the generation before
+    runs at the same time, the one before that.
+    """
+    return checkpoint_before(generation_of(wildcards) - CONFIG.lag)
+
+
+def checkpoint_before(gen):
     if gen > 0:
         return product("train/checkpoint.pt", gen - 1)
     return CONFIG.initial_checkpoint or rules.initial.output.checkpoint
@@ -150,6 +162,8 @@ def plain_files():
         yield CONFIG.evaluate.positions, "evaluate.positions"
     if FIRST > 0:
         yield product("train/checkpoint.pt", FIRST - 1), "generations.first"
+        if FIRST > CONFIG.lag > 0:
+            yield product("train/checkpoint.pt", FIRST - 1 - CONFIG.lag), "generations.first"
         yield product("train/state.pt", FIRST - 1), "generations.first"
         for gen in window_of(FIRST)[:-1]:
             yield product("shuffle/summary.json", gen), "generations.first"
@@ -286,7 +300,7 @@ def begin():
 
 def write_settings():
     """Write the settings as they are in force, defaults filled in, beside the results."""
-    text = yaml.safe_dump(CONFIG.model_dump(), sort_keys=False, allow_unicode=True)
+    text = yaml.safe_dump(CONFIG.model_dump(by_alias=True), sort_keys=False, allow_unicode=True)
     files.write_text(f"{RUN}/config.yaml", text)
 
 

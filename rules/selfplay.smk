@@ -36,7 +36,7 @@ rule initial:
 
 rule selfplay:
     input:
-        checkpoint=starting_checkpoint,
+        checkpoint=playing_checkpoint,
     output:
         games=product("selfplay/shard_{shard}.trmph"),
         search=product("selfplay/shard_{shard}.search.npz"),

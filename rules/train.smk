@@ -29,7 +29,7 @@ rule train:
         generation=generation_of,
         rates=learning_rates,
         flags=f"{SEED} {options(CONFIG.train, UNSCHEDULED)}"
-        f" {options(CONFIG.window, {'generations'}, 'window-')} {INFERENCE}",
+        f" {options(CONFIG.window, {'generations', 'asynchronous'}, 'window-')} {INFERENCE}",
         progress=progress_of("train", LAST),
         code=code_version("hexlib.stages.train"),
     message:

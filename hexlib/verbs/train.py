@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         *("progress_dir", "keep_progress", "on_corrupt"),
     )
     add_options(parser, settings.Train, {"decay_generations"})
-    add_options(parser, settings.Window, {"generations"}, "window_")
+    add_options(parser, settings.Window, {"generations", "asynchronous"}, "window_")
     add_options(parser, settings.Inference)
 
 
