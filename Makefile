@@ -6,6 +6,7 @@ CORES ?= $(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN 2>/dev/null || e
 BIN := .venv/bin
 RUN := .venv/installed
 DEV := .venv/installed-dev
+CLUSTER := .venv/installed-cluster
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install -qq
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
@@ -23,7 +24,7 @@ train: $(RUN) ## Train on config/config.yaml, on CORES=N cores (all of them), an
 test: lint ## Lint, type-check and test
 	@pytest --numprocesses 2 --dist loadfile
 
-test-slow: $(DEV) ## The tests that take minutes
+test-slow: $(CLUSTER) ## The tests that take minutes
 	@if grep -rqs 'mark\.slow' tests; then pytest -m slow; else echo 'There are no slow tests.'; fi
 
 kill-campaign: $(DEV) ## Kill a small run at KILLS=200 moments; its products must be the same bytes
@@ -60,10 +61,11 @@ api: $(DEV) ## Write the library's docstrings as pages to docs/api/
 	@pdoc --output-directory docs/api --docformat markdown hexlib '!hexlib.verbs'
 	@echo 'Wrote docs/api/index.html'
 
-lock: ## Write envs/requirements.txt and requirements-dev.txt anew from the .in files
-	@rm -rf .lock && $(PYTHON) -m venv .lock
-	@for kind in requirements requirements-dev; do \
-		.lock/bin/python -m pip install -qq -r envs/$$kind.in || exit 1; \
+lock: ## Write envs/requirements*.txt anew from the .in files
+	@as_before=; for kind in requirements requirements-dev requirements-cluster; do \
+		rm -rf .lock && $(PYTHON) -m venv .lock || exit 1; \
+		.lock/bin/python -m pip install -qq $$as_before -r envs/$$kind.in || exit 1; \
+		as_before='--constraint envs/requirements.txt'; \
 		{ echo '# Written by `make lock`.'; \
 		  .lock/bin/python -m pip freeze --all | grep -v '^pip==' | sed -E "s/\+[a-z0-9.]*$$//; s/^backports.zstd.*/&; python_version < '3.14'/" \
 		  | LC_ALL=C sort -f; } > envs/$$kind.txt; \
@@ -91,4 +93,9 @@ $(RUN): envs/requirements.txt pyproject.toml
 $(DEV): envs/requirements-dev.txt $(RUN)
 	@echo 'Installing into .venv what the tests need besides.'
 	@$(PIP) -r envs/requirements-dev.txt
+	@touch $@
+
+$(CLUSTER): envs/requirements-cluster.txt $(DEV)
+	@echo 'Installing into .venv what Slurm, Kubernetes and object storage need besides.'
+	@$(PIP) -r envs/requirements-cluster.txt
 	@touch $@

@@ -41,13 +41,14 @@ def _nearest(location: tuple[Any, ...]) -> str:
     model: Any = Config
     for part in location[:-1]:
         model = model.model_fields[part].annotation
-    near = difflib.get_close_matches(name, model.model_fields, n=1, cutoff=0.5)
+    known = [field.alias or key for key, field in model.model_fields.items()]
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     if near:
         return f"did you mean {'.'.join([*location[:-1], near[0]])}?"
     for section, field in Config.model_fields.items():
         if name in getattr(field.annotation, "model_fields", {}):
             return f"did you mean {section}.{name}?"
-    return f"known keys: {', '.join(model.model_fields)}"
+    return f"known keys: {', '.join(known)}"
 
 
 def _line(node: yaml.Node | None, key: tuple[str, ...]) -> int | None:

@@ -59,7 +59,8 @@ def table() -> str:
 def _keys(model: type[Section], prefix: str = "") -> list[tuple[str, FieldInfo]]:
     """All keys below a section with their full names, in the order in which they are defined."""
     keys: list[tuple[str, FieldInfo]] = []
-    for name, field in model.model_fields.items():
+    for attribute, field in model.model_fields.items():
+        name = field.alias or attribute
         kind = field.annotation
         if isinstance(kind, type) and issubclass(kind, Section):
             keys += _keys(kind, f"{prefix}{name}.")

@@ -152,6 +152,14 @@ class Window(Section):
     generations: int = Field(
         20, ge=1, description="Generations that a training may look back over, its own included."
     )
+    # `async` is a word of Python's own.
+    model_config = ConfigDict(populate_by_name=True)
+    asynchronous: bool = Field(
+        False,
+        alias="async",
+        description="Self-play does not wait for the training before it: it plays with the"
+        " checkpoint of the generation before that one, while that training runs.",
+    )
 
 
 class Source(Section):
@@ -370,7 +378,7 @@ class Config(Section):
             )
         if self.train.sweep:
             self._check_sweep()
-        if self.generations.first and self.initial_checkpoint:
+        if self.generations.first > self.lag and self.initial_checkpoint:
             raise ValueError(
                 "initial_checkpoint: has no use where generations.first is above 0, since"
                 f" generation {self.generations.first} starts from the one before; remove one"
@@ -423,6 +431,11 @@ class Config(Section):
             section, _, name = key.partition(".")
             data.setdefault(section, {})[name] = value
         return Config.model_validate(data)
+
+    @property
+    def lag(self) -> int:
+        """Generations between a checkpoint and the games that it plays, beyond the next one."""
+        return int(self.window.asynchronous)
 
     def learning_rates(self, generation: int) -> tuple[float, float]:
         """Learning rate at the start and at the end of a generation's training.

@@ -20,8 +20,8 @@ rule clean:
         "../envs/hexlib.yaml"
     threads: 1
     resources:
-        mem_mb=megabytes(POSITIONS, 300),
-        runtime=120,
+        mem_mb=growing(megabytes(POSITIONS, 300)),
+        runtime=growing(120),
         gpu=0,
         on_corrupt=CONFIG.on_corrupt,
     params:

@@ -66,6 +66,10 @@ wildcard_constraints:
     bucket=r"\d{4}",
 
 
+# Whether products are files that all jobs see in place. Otherwise they are objects of a storage, of
+# which a job has copies, and nothing can be looked for before Snakemake has planned.
+SHARED_FILES = workflow.storage_settings.default_storage_provider is None
+
 # Paths: `gen` is a number, or left out for a pattern that fits any generation.
 
 RUN = (Path(CONFIG.results_dir) / CONFIG.run).as_posix()
@@ -85,7 +89,7 @@ def progress_of(path, gen=None):
 
 def progress_of_parent(wildcards):
     """Progress of the training whose checkpoint a generation plays with."""
-    gen = generation_of(wildcards)
+    gen = generation_of(wildcards) - CONFIG.lag
     return [progress_of("train", gen - 1)] if gen > 0 else []
 
 
@@ -116,7 +120,9 @@ def shown(path, caption, category, gen=None):
 def in_all_generations(path):
     """A product of each generation: those to be made, and those of earlier ones that are there."""
     paths = {gen: product(path, gen) for gen in range(LAST + 1)}
-    return [path for gen, path in paths.items() if gen >= FIRST or Path(path).is_file()]
+    return [
+        path for gen, path in paths.items() if gen >= FIRST or SHARED_FILES and Path(path).is_file()
+    ]
 
 
 def folder_of_output(wildcards, output):
@@ -128,20 +134,37 @@ def generation_of(wildcards):
     return int(wildcards.get("gen", LAST))
 
 
-def starting_checkpoint(wildcards):
-    """The checkpoint that a generation trains further."""
-    gen = generation_of(wildcards)
+def checkpoint_before(gen):
+    """The checkpoint that there is before a generation."""
     if gen > 0:
         return product("train/checkpoint.pt", gen - 1)
     return CONFIG.initial_checkpoint or rules.initial.output.checkpoint
 
 
-def playing_checkpoint(wildcards):
-    """The checkpoint that a generation plays with: the one before, or the gatekeeper's choice."""
-    gen = generation_of(wildcards)
+def champion_before(gen):
+    """The strongest one before a generation: the newest, or the gatekeeper's choice."""
     if CONFIG.evaluate.gate and gen > 0:
         return product("evaluate/champion.pt", gen - 1)
-    return starting_checkpoint(wildcards)
+    return checkpoint_before(gen)
+
+
+def starting_checkpoint(wildcards):
+    """The checkpoint that a generation trains further."""
+    return checkpoint_before(generation_of(wildcards))
+
+
+def rival_checkpoint(wildcards):
+    """The checkpoint that a generation's is matched against."""
+    return champion_before(generation_of(wildcards))
+
+
+def playing_checkpoint(wildcards):
+    """The checkpoint that a generation plays with: the best that is there when it may begin.
+
+    That is the one before it, or with `window.async`, where the training of the generation before
+    runs at the same time, the one before that.
+    """
+    return champion_before(generation_of(wildcards) - CONFIG.lag)
 
 
 def earlier_checkpoints(wildcards):
@@ -165,6 +188,8 @@ def plain_files():
         yield CONFIG.evaluate.positions, "evaluate.positions"
     if FIRST > 0:
         yield product("train/checkpoint.pt", FIRST - 1), "generations.first"
+        if FIRST > CONFIG.lag > 0:
+            yield champion_before(FIRST - CONFIG.lag), "generations.first"
         yield product("train/state.pt", FIRST - 1), "generations.first"
         if CONFIG.evaluate.gate:
             yield product("evaluate/champion.pt", FIRST - 1), "evaluate.gate"
@@ -172,7 +197,7 @@ def plain_files():
             yield product("shuffle/summary.json", gen), "generations.first"
 
 
-for path, key in plain_files():
+for path, key in plain_files() if SHARED_FILES else ():
     if not Path(path).is_file():
         stop(BadInput(f"{path}: no such file, and {key} needs it; put it there or change {key}"))
 
@@ -199,6 +224,16 @@ GPU = int(
 
 def megabytes(positions, bytes_each):
     return 1000 + positions * bytes_each // 10**6
+
+
+def growing(amount):
+    """Memory or time of a job: as much again at each further attempt, where `retries` allows one."""
+    return lambda wildcards, attempt: amount * attempt
+
+
+# A limit on GPUs is one of a machine: on a cluster, where jobs ask for theirs, it holds no job back.
+resource_scopes:
+    gpu="local",
 
 
 # What the jobs of a stage read, and the options that depend on their generation or shard.
@@ -231,7 +266,7 @@ def games_to_clean(wildcards):
 
 def buckets_of(gen):
     """A generation's buckets: as many as the settings say, or as one that is not made again has."""
-    if gen < FIRST:
+    if gen < FIRST and SHARED_FILES:
         return sorted(map(str, Path(product("shuffle", gen)).glob("bucket_*.npz")))
     return [product(f"shuffle/bucket_{bucket}.npz", gen) for bucket in BUCKETS]
 
@@ -282,8 +317,8 @@ def learning_rates(wildcards, tried=CONFIG):
     return f"--learning-rate {start} --final-learning-rate {end}"
 
 
-def training_sources(wildcards):
-    return [product("shuffle", gen) for gen in window_of(generation_of(wildcards))]
+def training_sources(wildcards, input):
+    return [str(Path(summary).parent) for summary in input.summaries]
 
 
 def training_products(gen=None):
@@ -316,11 +351,15 @@ def begin():
 
 def write_settings():
     """Write the settings as they are in force, defaults filled in, beside the results."""
-    text = yaml.safe_dump(CONFIG.model_dump(), sort_keys=False, allow_unicode=True)
+    text = yaml.safe_dump(CONFIG.model_dump(by_alias=True), sort_keys=False, allow_unicode=True)
     files.write_text(f"{RUN}/config.yaml", text)
 
 
 def say_what_was_made():
+    if not SHARED_FILES:
+        made = f"{workflow.storage_settings.default_storage_prefix}/{product('train/checkpoint.pt', LAST)}"
+        print(f"Made {made}", file=sys.stderr)
+        return
     checksums.tidy(Path(RUN))
     try:
         print(summary(RUN), file=sys.stderr)

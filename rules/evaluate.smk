@@ -9,7 +9,7 @@ HAS_SOLVED = POSITION_FILE or (CONFIG.evaluate.positions == "auto" and SHIPPED.i
 rule evaluate_match:
     input:
         newer=product("train/checkpoint.pt"),
-        older=playing_checkpoint,
+        older=rival_checkpoint,
     output:
         match=shown(product("evaluate/match.json"), "match", "Strength"),
     log:
@@ -22,8 +22,8 @@ rule evaluate_match:
         "../envs/hexlib.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=240,
+        mem_mb=growing(2000),
+        runtime=growing(240),
         gpu=GPU,
         batch_size=CONFIG.evaluate.batch_size,
     params:
@@ -53,8 +53,8 @@ rule evaluate_pool:
         "../envs/hexlib.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=240,
+        mem_mb=growing(2000),
+        runtime=growing(240),
         gpu=GPU,
         batch_size=CONFIG.evaluate.batch_size,
     params:
@@ -73,7 +73,7 @@ rule evaluate_gate:
     input:
         match=product("evaluate/match.json"),
         newer=product("train/checkpoint.pt"),
-        older=playing_checkpoint,
+        older=rival_checkpoint,
     output:
         champion=product("evaluate/champion.pt"),
     log:
@@ -86,8 +86,8 @@ rule evaluate_gate:
         "../envs/hexlib.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
         gpu=0,
     params:
         code=code_version("hexlib.stages.evaluate.gate"),
@@ -114,8 +114,8 @@ rule evaluate_solved:
         "../envs/hexlib.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=240,
+        mem_mb=growing(2000),
+        runtime=growing(240),
         gpu=GPU,
         batch_size=CONFIG.evaluate.batch_size,
     params:
@@ -139,12 +139,13 @@ rule evaluate:
         f"logs/{CONFIG.run}/evaluate.log",
     benchmark:
         f"{RUN}/benchmarks/evaluate.tsv"
+    localrule: True
     conda:
         "../envs/hexlib.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
         gpu=0,
     params:
         code=code_version("hexlib.ladder"),

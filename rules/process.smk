@@ -21,8 +21,8 @@ rule process:
         "../envs/hexlib.yaml"
     threads: 1
     resources:
-        mem_mb=megabytes(POSITIONS // len(CHUNKS), 400),
-        runtime=120,
+        mem_mb=growing(megabytes(POSITIONS // len(CHUNKS), 400)),
+        runtime=growing(30),
         gpu=0,
         on_corrupt=CONFIG.on_corrupt,
     params:

@@ -6,7 +6,10 @@ from hexlib import pages
 rule report:
     input:
         ladder=rules.evaluate.output.ladder,
+        matches=rules.evaluate.input.matches,
         solved=rules.evaluate.input.solved,
+        lineages=in_all_generations("train/lineage.json"),
+        shuffles=in_all_generations("shuffle/summary.json"),
         metrics=in_all_generations("train/metrics.csv"),
         summaries=in_all_generations("clean/summary.json"),
         games=expand(product("clean/chunk_{chunk}.trmph", LAST), chunk=CHUNKS),
@@ -22,8 +25,8 @@ rule report:
         "../envs/hexlib.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=30,
+        mem_mb=growing(1000),
+        runtime=growing(30),
         gpu=0,
     params:
         run=lambda wildcards, output: str(Path(output.page).parents[1]),

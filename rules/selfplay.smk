@@ -17,12 +17,13 @@ rule initial:
         f"logs/{CONFIG.run}/initial.log",
     benchmark:
         f"{RUN}/benchmarks/initial.tsv"
+    localrule: True
     conda:
         "../envs/hexlib.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
         gpu=0,
     params:
         flags=f"{BOARD} {options(CONFIG.net)} {SEED}",
@@ -50,8 +51,8 @@ rule selfplay:
         "../envs/hexlib.yaml"
     threads: 1
     resources:
-        mem_mb=megabytes(CONFIG.selfplay.batch_size * CONFIG.board_size**4, 12),
-        runtime=1440,
+        mem_mb=growing(megabytes(CONFIG.selfplay.batch_size * CONFIG.board_size**4, 12)),
+        runtime=growing(1440),
         gpu=GPU,
         batch_size=CONFIG.selfplay.batch_size,
         cache_size=CONFIG.selfplay.cache_size,

@@ -1,13 +1,14 @@
 """Positions in random order, in two passes: scatter each chunk, gather each bucket."""
 
 SHUFFLE_CODE = code_version("hexlib.stages.shuffle")
+PARTS = product("shuffle/scattered/chunk_{chunk}/parts.npz")
 
 
 rule scatter:
     input:
         positions=product("process/chunk_{chunk}.npz"),
     output:
-        parts=intermediate(product("shuffle/scattered/chunk_{chunk}/parts.npz")),
+        parts=intermediate(PARTS),
     log:
         log_of("shuffle/scatter_{chunk}"),
     benchmark:
@@ -19,8 +20,8 @@ rule scatter:
         "../envs/hexlib.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=60,
+        mem_mb=growing(1000),
+        runtime=growing(60),
         gpu=0,
     params:
         folder=folder_of_output,
@@ -40,7 +41,7 @@ use rule scatter as scatter_past with:
 
 rule shuffle:
     input:
-        parts=expand(rules.scatter.output.parts, chunk=CHUNKS, allow_missing=True),
+        parts=expand(PARTS, chunk=CHUNKS, allow_missing=True),
     output:
         bucket=product("shuffle/bucket_{bucket}.npz"),
     log:
@@ -54,8 +55,8 @@ rule shuffle:
         "../envs/hexlib.yaml"
     threads: 1
     resources:
-        mem_mb=megabytes(POSITIONS // len(BUCKETS), 8),
-        runtime=60,
+        mem_mb=growing(megabytes(POSITIONS // len(BUCKETS), 8)),
+        runtime=growing(60),
         gpu=0,
     params:
         folders=lambda wildcards, input: [str(Path(part).parent) for part in input.parts],
@@ -85,12 +86,13 @@ rule shuffle_summary:
     wildcard_constraints:
         gen=NEWEST,
     priority: 1
+    localrule: SHARED_FILES
     conda:
         "../envs/hexlib.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
         gpu=0,
     params:
         code=SHUFFLE_CODE,
@@ -103,3 +105,4 @@ rule shuffle_summary:
 use rule shuffle_summary as shuffle_summary_past with:
     wildcard_constraints:
         gen=PAST,
+    localrule: SHARED_FILES

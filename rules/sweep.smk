@@ -57,8 +57,8 @@ rule trial:
         "../envs/hexlib.yaml"
     threads: CONFIG.train.processes
     resources:
-        mem_mb=2000 * CONFIG.train.processes,
-        runtime=1440,
+        mem_mb=growing(2000 * CONFIG.train.processes),
+        runtime=growing(1440),
         gpu=GPU * CONFIG.train.processes,
         on_corrupt=CONFIG.on_corrupt,
         keep_last=CONFIG.train.keep_last,
@@ -70,7 +70,7 @@ rule trial:
         folder=folder_of_output,
         generation=generation_of,
         flags=trial_flags,
-        shared=f"{SEED} {options(CONFIG.window, {'generations'}, 'window-')} {INFERENCE}",
+        shared=f"{SEED} {options(CONFIG.window, {'generations', 'asynchronous'}, 'window-')} {INFERENCE}",
         values=trial_values,
         progress=progress_of(f"trials/{SPACE.wildcard_pattern}"),
         code=code_version("hexlib.stages.train"),
@@ -99,8 +99,8 @@ rule train:
         "../envs/hexlib.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=240,
+        mem_mb=growing(2000),
+        runtime=growing(240),
         gpu=GPU if CONFIG.train.sweep_by == "match" else 0,
         batch_size=CONFIG.evaluate.batch_size,
     params:

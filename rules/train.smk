@@ -16,8 +16,8 @@ rule train:
         "../envs/hexlib.yaml"
     threads: CONFIG.train.processes
     resources:
-        mem_mb=2000 * CONFIG.train.processes,
-        runtime=1440,
+        mem_mb=growing(2000 * CONFIG.train.processes),
+        runtime=growing(1440),
         gpu=GPU * CONFIG.train.processes,
         on_corrupt=CONFIG.on_corrupt,
         keep_last=CONFIG.train.keep_last,
@@ -31,7 +31,7 @@ rule train:
         generation=generation_of,
         rates=learning_rates,
         flags=f"{SEED} {options(CONFIG.train, NOT_FLAGS)}"
-        f" {options(CONFIG.window, {'generations'}, 'window-')} {INFERENCE}",
+        f" {options(CONFIG.window, {'generations', 'asynchronous'}, 'window-')} {INFERENCE}",
         progress=progress_of("train", LAST),
         code=code_version("hexlib.stages.train"),
     message:

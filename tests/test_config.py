@@ -185,14 +185,14 @@ def test_learning_rate_falls_from_the_one_to_the_other(count, span, rates):
         assert all(pair == (high, high) for pair in pairs)
 
 
-@pytest.mark.parametrize("name", ["requirements", "requirements-dev"])
+@pytest.mark.parametrize("name", ["requirements", "requirements-dev", "requirements-cluster"])
 def test_locks_pin_everything_that_is_asked_for(name):
     def lines(file: str) -> list[str]:
         text = (REPOSITORY / "envs" / file).read_text()
         return [line for line in text.splitlines() if line and not line.startswith("#")]
 
     def plain(package: str) -> str:
-        return re.split(r"[<>=]", package)[0].lower().replace("_", "-")
+        return re.split(r"[\[<>=]", package)[0].lower().replace("_", "-")
 
     lock = lines(f"{name}.txt")
     assert all(re.fullmatch(r"[\w.-]+==[\w.]+(; python_version < .*)?", line) for line in lock)
@@ -202,11 +202,12 @@ def test_locks_pin_everything_that_is_asked_for(name):
 
 
 def test_the_locks_agree():
-    base, dev = (
-        set((REPOSITORY / "envs" / name).read_text().splitlines())
-        for name in ("requirements.txt", "requirements-dev.txt")
+    base, dev, cluster = (
+        set((REPOSITORY / f"envs/requirements{name}.txt").read_text().splitlines())
+        for name in ("", "-dev", "-cluster")
     )
     assert base < dev
+    assert base < cluster
 
 
 def test_the_environment_of_the_rules_is_the_lock():

@@ -213,6 +213,41 @@ def test_until_shuffle_stops_before_the_last_training(new_project, generations):
         assert f"results/tiny/gen_{past:03d}/train/checkpoint.pt" in project.files()
 
 
+def test_asynchronous_generations_play_while_the_one_before_trains(new_project):
+    """The games of a generation come from the checkpoint before last, on any number of cores."""
+    asynchronous = ("--configfile", TINY, "--config", "window={async: true}")
+    three = "generations={count: 3}"
+    made = []
+    for cores in ("1", "4"):
+        project = new_project()
+        assert project.plan(
+            "results/tiny/gen_001/selfplay/shard_0000.trmph", *asynchronous, three
+        ) == {"initial": 1, "selfplay_past": 1}
+        project.run("train", "--cores", cores, *asynchronous, three)
+        run = project.folder / "results/tiny"
+        for gen, checkpoint in enumerate(
+            ("initial.pt", "initial.pt", "gen_000/train/checkpoint.pt")
+        ):
+            command = (run / f"gen_00{gen}/selfplay/shard_0001.trmph").read_text()
+            assert f"--checkpoint results/tiny/{checkpoint} " in command
+        assert (
+            "--checkpoint results/tiny/gen_001/train/checkpoint.pt "
+            in (run / "gen_002/train/metrics.csv").read_text()
+        )
+        made.append({path.relative_to(run): path.read_bytes() for path in run.glob("gen_*/**/*.*")})
+    assert made[0] == made[1]
+    assert read_config(run / "config.yaml").window.asynchronous
+
+    # The last generation alone needs both checkpoints.
+    project.write("last.yaml", "generations: {first: 2}")
+    last = ("--configfile", TINY, "last.yaml", *asynchronous[2:], three)
+    assert project.plan("train", *last) == {}
+    (run / "gen_000/train/checkpoint.pt").unlink()
+    refused = project.snakemake("-n", "train", *last)
+    assert refused.returncode == 2
+    assert "gen_000/train/checkpoint.pt: no such file, and generations.first" in refused.stdout
+
+
 def test_one_file_needs_only_what_comes_before_it(project):
     target = "results/tiny/gen_000/process/chunk_0001.npz"
     assert project.plan(target, "--configfile", TINY) == {

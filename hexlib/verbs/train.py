@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_options(parser, settings.Train, {"decay_generations", "processes", "sweep", "sweep_by"})
     add_options(parser, settings.Net, prefix="net_")
-    add_options(parser, settings.Window, {"generations"}, "window_")
+    add_options(parser, settings.Window, {"generations", "asynchronous"}, "window_")
     add_options(parser, settings.Inference)
 
 
