@@ -158,17 +158,6 @@ def test_a_policy_over_more_cells_than_a_byte_counts_is_saved(checkpoint, tmp_pa
     assert 0.98 < search.policy_probability[first : first + 255].sum(dtype=float) < 1.01
 
 
-def test_a_policy_over_more_cells_than_a_byte_counts_is_saved(checkpoint, tmp_path):
-    settings = SETTINGS.model_copy(update={"simulations": 1, "random_openings": 0})
-    shard = make(checkpoint, tmp_path, 2, settings=settings, board_size=16)
-    search, _ = read_search(shard.with_suffix(".search.npz"))
-    assert search.policy_count.max() == 255
-    assert len(search.policy_cell) == search.policy_count.sum(dtype=int)
-    move = int(search.policy_count.argmax())
-    first = search.policy_count[:move].sum(dtype=int)
-    assert 0.98 < search.policy_probability[first : first + 255].sum(dtype=float) < 1.01
-
-
 def test_two_writers_of_one_journal_are_told_apart(checkpoint, tmp_path):
     journal = Journal(tmp_path / "progress/shard_0.games", {"kind": "test"})
     with pytest.raises(BadInput, match="another process is writing"):

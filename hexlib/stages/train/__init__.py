@@ -77,7 +77,7 @@ def run(
         "seed": seed,
         **named(aside),
         "settings": settings.model_dump(exclude=FREE),
-        "window": window.model_dump(exclude={"generations"}),
+        "window": window.model_dump(exclude={"generations", "asynchronous"}),
         "device": device.name
         + (f", {parallel.processes()} processes" if parallel.processes() > 1 else ""),
         "code": provenance.code(),
