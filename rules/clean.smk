@@ -20,7 +20,10 @@ rule clean:
         "../envs/hexlib.yaml"
     threads: 1
     resources:
-        mem_mb=growing(megabytes(POSITIONS, 300)),
+        # One file with its search statistics, and the hash of each game so far.
+        mem_mb=growing(
+            megabytes(POSITIONS // (1 if EXISTING else len(SHARDS)), 300) + GAMES // 10**4
+        ),
         runtime=growing(120),
         gpu=0,
         on_corrupt=CONFIG.on_corrupt,

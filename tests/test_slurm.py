@@ -53,7 +53,7 @@ def about(job):
     return dict(re.findall(r"(\w+)=(\S+)", said_by("scontrol", "--oneliner", "show", "job", job)))
 
 
-def wait_for(what, process, patience=180):
+def wait_for(what, process, patience=600):
     """The first true value of `what()`, asked for ten times a second while the workflow runs."""
     end = time.monotonic() + patience
     while not (found := what()):
@@ -67,7 +67,7 @@ def test_a_cancelled_job_and_a_drained_node_change_no_byte(node, new_project):
     local, cluster = new_project(stand_in=False), new_project(stand_in=False)
     for project in (local, cluster):
         project.write("slower.yaml", "selfplay: {simulations: 128}\n")
-    local.run("train", "report", "--configfile", TINY, "slower.yaml")
+    local.run("train", "report", "--configfile", TINY, "slower.yaml", timeout=900)
 
     output = cluster.folder / "output.txt"
     with output.open("w") as said:
