@@ -10,7 +10,7 @@ import yaml
 from pydantic.fields import FieldInfo
 
 from hexlib import files
-from hexlib.settings import Config, Section
+from hexlib.settings import Config, CurriculumStep, Section
 
 CONFIG_FOLDER = Path(__file__).parents[1] / "config"
 
@@ -78,6 +78,7 @@ def _allowed(field: FieldInfo) -> str:
         str | None: "text or null",
         list[int]: "list of integers",
         list[str]: "list of texts",
+        list[CurriculumStep]: "list of board_size and generations",
     }
     choices = getattr(field.annotation, "__args__", ())
     kind = described.get(field.annotation) or " or ".join(map(str, choices))
