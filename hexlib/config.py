@@ -4,7 +4,7 @@ import difflib
 import shlex
 from collections.abc import Container
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 from pydantic import ValidationError
@@ -40,11 +40,12 @@ def _nearest(location: tuple[Any, ...]) -> str:
     name = str(location[-1])
     model: Any = Config
     for part in location[:-1]:
-        model = model.model_fields[part].annotation
+        in_list = isinstance(part, int)
+        model = get_args(model)[0] if in_list else model.model_fields[part].annotation
     known = [field.alias or key for key, field in model.model_fields.items()]
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     if near:
-        return f"did you mean {'.'.join([*location[:-1], near[0]])}?"
+        return f"did you mean {'.'.join(map(str, [*location[:-1], near[0]]))}?"
     for section, field in Config.model_fields.items():
         if name in getattr(field.annotation, "model_fields", {}):
             return f"did you mean {section}.{name}?"

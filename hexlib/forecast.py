@@ -49,7 +49,7 @@ def forecast(config: Config) -> list[Generation]:
             games, moves, entries = _existing(sources.game_files(config.selfplay.existing), config)
         else:
             games, moves, entries = _played(config, number, learned)
-        rows, row_entries = _positions(config, games, moves, entries)
+        rows, row_entries = _positions(config, number, games, moves, entries)
         training = rows * (1 - config.train.validation_fraction)
         drawn = round(min(config.train.reuse * training, config.train.max_samples))
         made.append(Generation(number, games, moves, entries, rows, row_entries, drawn))
@@ -59,7 +59,7 @@ def forecast(config: Config) -> list[Generation]:
 
 def _played(config: Config, number: int, learned: float) -> tuple[int, int, int]:
     """Games, moves and policy entries of self-play; `learned` is 0 for random weights, up to 1."""
-    n, settings = config.board_size, config.selfplay
+    n, settings = config.board_size_of(number), config.selfplay
     area = n * n
     length = area * ((1 - learned) * (0.53 + 0.015 * n) + learned * PLAYED_BY_LEARNED)
     stones = min(settings.random_stones, area // 2)
@@ -87,7 +87,9 @@ def _existing(paths: Sequence[Path], config: Config) -> tuple[int, int, int]:
     return games, moves, max(0, searched - 3 * moves) // 4
 
 
-def _positions(config: Config, games: int, moves: int, entries: int) -> tuple[int, int]:
+def _positions(
+    config: Config, number: int, games: int, moves: int, entries: int
+) -> tuple[int, int]:
     """How many positions are made of games, and how many policy entries these have."""
     entries = entries or moves  # the played ones
     match config.process.positions:
@@ -96,7 +98,7 @@ def _positions(config: Config, games: int, moves: int, entries: int) -> tuple[in
         case "final":
             return games, 0
         case _:  # the last moves, before which few cells are empty
-            empty = config.board_size**2 - moves / max(games, 1)
+            empty = config.board_size_of(number) ** 2 - moves / max(games, 1)
             average = entries / max(moves, 1)
             return games, round(games * max(1.0, min(average, empty)))
 

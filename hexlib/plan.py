@@ -80,9 +80,10 @@ def plan(config: Config) -> Plan:
 def in_words(planned: Plan) -> list[str]:
     """The plan for people."""
     config, made = planned.config, planned.generations
+    sizes = dict.fromkeys(config.board_size_of(one.number) for one in made)
     free = _free(config)
     lines = [
-        f"run {config.run}: {len(made)} generations on {config.board_size}×{config.board_size}",
+        f"run {config.run}: {len(made)} generations on {', '.join(f'{n}×{n}' for n in sizes)}",
         f"games: {sum(one.games for one in made):,}",
         f"positions: {sum(one.rows for one in made):,}",
         f"samples to train on: {sum(one.samples for one in made):,}",
@@ -110,7 +111,7 @@ def _free(config: Config) -> int:
 
 def _disk(config: Config, made: Generation) -> Iterator[Item]:
     """What one generation writes."""
-    n, keep = config.board_size, config.keep_intermediate
+    n, keep = config.board_size_of(made.number), config.keep_intermediate
     chunks = max(1, -(-made.games // config.clean.chunk_size))
     shards, buckets = config.selfplay.shards, config.shuffle.buckets
     games = round(made.games * RECORD + made.moves * bytes_of_move(n))

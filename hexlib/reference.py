@@ -10,7 +10,7 @@ import yaml
 from pydantic.fields import FieldInfo
 
 from hexlib import files
-from hexlib.settings import Config, Section, Source, Value
+from hexlib.settings import Config, CurriculumStep, Section, Source, Value
 
 CONFIG_FOLDER = Path(__file__).parents[1] / "config"
 
@@ -82,6 +82,7 @@ def _allowed(field: FieldInfo) -> str:
         dict[str, list[Value]]
         | list[dict[str, Value]]: "lists of values by key, or list of trials",
         list[Source]: f"list of paths, or of `{'`, `'.join(Source.model_fields)}`",
+        list[CurriculumStep]: "list of board_size and generations",
     }
     choices = getattr(field.annotation, "__args__", ())
     kind = described.get(field.annotation) or " or ".join(map(str, choices))

@@ -42,6 +42,13 @@ class Generations(Section):
     )
 
 
+class CurriculumStep(Section):
+    """Some generations on a board of their own."""
+
+    board_size: int = Field(ge=3, le=19, description="Cells along a side.")
+    generations: int = Field(ge=1, description="Generations on this board.")
+
+
 class Net(Section):
     """The size of a network made from random weights."""
 
@@ -305,6 +312,11 @@ class Config(Section):
     )
     seed: int = Field(0, ge=0, lt=2**31, description="Of everything random.")
     board_size: int = Field(7, ge=3, le=19, description="Cells along a side.")
+    curriculum: list[CurriculumStep] = Field(
+        [],
+        description="Boards of the run's first generations, such as [{board_size: 5, generations:"
+        " 3}]; those that remain are on `board_size`. The network goes on from board to board.",
+    )
     initial_checkpoint: Annotated[str | None, NO_OPTION] = Field(
         None, description="Checkpoint to start from; none: random weights from `net` and `seed`."
     )
@@ -335,6 +347,13 @@ class Config(Section):
                 f"generations.first: {self.generations.first} leaves none of the"
                 f" {self.generations.count} generations to make; lower it, or raise"
                 " generations.count"
+            )
+        planned = sum(step.generations for step in self.curriculum)
+        last = self.generations.count - 1
+        if planned > last + 1 or self.board_size_of(last) != self.board_size:
+            raise ValueError(
+                f"curriculum: its {planned} generations leave none of the {last + 1} in all for"
+                f" board_size, {self.board_size}; raise generations.count"
             )
         widths = self.selfplay.widths
         chosen = self.selfplay.search == "minimax" or "widths" in self.selfplay.model_fields_set
@@ -436,6 +455,14 @@ class Config(Section):
     def lag(self) -> int:
         """Generations between a checkpoint and the games that it plays, beyond the next one."""
         return int(self.window.asynchronous)
+
+    def board_size_of(self, generation: int) -> int:
+        """Cells along a side of a generation's board."""
+        for step in self.curriculum:
+            if generation < step.generations:
+                return step.board_size
+            generation -= step.generations
+        return self.board_size
 
     def learning_rates(self, generation: int) -> tuple[float, float]:
         """Learning rate at the start and at the end of a generation's training.

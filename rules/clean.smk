@@ -31,13 +31,14 @@ rule clean:
         given=lambda wildcards, input: CONFIG.selfplay.existing or input.games,
         folder=folder_of_output,
         spent=progress_of("selfplay"),
-        flags=f"--chunks {len(CHUNKS)} {BOARD} {options(CONFIG.clean, {'chunk_size'})}",
+        board=board,
+        flags=f"--chunks {len(CHUNKS)} {options(CONFIG.clean, {'chunk_size'})}",
         code=code_version("hexlib.stages.clean"),
     message:
         "Generation {wildcards.gen}, clean: {GAMES} games"
     shell:
         "rm -rf -- {params.spent:q} && hexlib clean {params.given:q} --output-dir {params.folder:q}"
-        " {params.flags} --on-corrupt {resources.on_corrupt:q} --log {log:q}"
+        " {params.board} {params.flags} --on-corrupt {resources.on_corrupt:q} --log {log:q}"
 
 
 use rule clean as clean_past with:

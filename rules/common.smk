@@ -117,9 +117,9 @@ def shown(path, caption, category, gen=None):
     return report(path, caption=f"captions/{caption}.rst", category=category, labels=labels)
 
 
-def in_all_generations(path):
+def in_all_generations(path, generations=range(LAST + 1)):
     """A product of each generation: those to be made, and those of earlier ones that are there."""
-    paths = {gen: product(path, gen) for gen in range(LAST + 1)}
+    paths = {gen: product(path, gen) for gen in generations}
     return [
         path for gen, path in paths.items() if gen >= FIRST or SHARED_FILES and Path(path).is_file()
     ]
@@ -170,14 +170,25 @@ def playing_checkpoint(wildcards):
 def earlier_checkpoints(wildcards):
     """Checkpoints 2, 4, 8 … generations before, the oldest first, as far as they are there."""
     gen = generation_of(wildcards)
-    earlier = [gen - 2**k for k in reversed(range(1, 8)) if 2**k <= gen]
+    earlier = on_board_of(gen, [gen - 2**k for k in reversed(range(1, 8)) if 2**k <= gen])
     paths = {one: product("train/checkpoint.pt", one) for one in earlier}
     return [path for one, path in paths.items() if one >= FIRST or Path(path).is_file()]
 
 
+def board(wildcards):
+    """The option that names a generation's board size."""
+    return f"--board-size {CONFIG.board_size_of(generation_of(wildcards))}"
+
+
+def on_board_of(gen, others):
+    """Those of some generations that play on the same board as one does."""
+    size = CONFIG.board_size_of(gen)
+    return [other for other in others if CONFIG.board_size_of(other) == size]
+
+
 def window_of(gen):
     """Generations that one generation trains on, itself included, oldest first."""
-    return list(range(max(0, gen + 1 - CONFIG.window.generations), gen + 1))
+    return on_board_of(gen, range(max(0, gen + 1 - CONFIG.window.generations), gen + 1))
 
 
 def plain_files():
@@ -206,7 +217,6 @@ for path, key in plain_files() if SHARED_FILES else ():
 # again. What does not alter a product is handed over as a resource instead, which no one compares.
 
 SEED = f"--seed {CONFIG.seed}"
-BOARD = f"--board-size {CONFIG.board_size}"
 INFERENCE = options(CONFIG.inference)
 
 
@@ -215,7 +225,8 @@ INFERENCE = options(CONFIG.inference)
 
 # What jobs need. Memory is an upper estimate, from the most positions a generation can have.
 
-POSITIONS = GAMES * CONFIG.board_size**2
+LARGEST = max(CONFIG.board_size_of(gen) for gen in range(FIRST, LAST + 1))
+POSITIONS = GAMES * LARGEST**2
 DEVICE = CONFIG.inference.device
 GPU = int(
     DEVICE.startswith("cuda") or (DEVICE == "auto" and shutil.which("nvidia-smi") is not None)

@@ -1,9 +1,19 @@
 """How strong each generation is: against others, and on solved positions."""
 
 UNMATCHED = {"batch_size", "positions", "earlier_games", "anchor_games", "gate"}
-SHIPPED = PACKAGE / f"data/solved/positions_{CONFIG.board_size}x{CONFIG.board_size}.csv"
 POSITION_FILE = [] if CONFIG.evaluate.positions in ("auto", "none") else CONFIG.evaluate.positions
-HAS_SOLVED = POSITION_FILE or (CONFIG.evaluate.positions == "auto" and SHIPPED.is_file())
+# On different boards a player is not equally strong, so a ladder is of one.
+RANKED = on_board_of(LAST, range(LAST + 1))
+UNRANKED = [gen for gen in range(LAST + 1) if gen not in RANKED]
+
+
+def has_solved(gen):
+    """Whether there are solved positions for the board of a generation."""
+    size = CONFIG.board_size_of(gen)
+    if POSITION_FILE:
+        return size == CONFIG.board_size
+    shipped = PACKAGE / f"data/solved/positions_{size}x{size}.csv"
+    return CONFIG.evaluate.positions == "auto" and shipped.is_file()
 
 
 rule evaluate_match:
@@ -27,6 +37,7 @@ rule evaluate_match:
         gpu=GPU,
         batch_size=CONFIG.evaluate.batch_size,
     params:
+        board=board,
         spent=progress_of("train"),
         flags=f"{SEED} {options(CONFIG.evaluate, UNMATCHED)} {INFERENCE}",
         code=code_version("hexlib.stages.evaluate.match"),
@@ -34,7 +45,7 @@ rule evaluate_match:
         "Generation {wildcards.gen}, evaluate: {CONFIG.evaluate.games} games against the one before"
     shell:
         "rm -rf -- {params.spent:q} && hexlib evaluate match --a {input.newer:q} --b {input.older:q} --output {output.match:q}"
-        " {params.flags} --batch-size {resources.batch_size} --log {log:q}"
+        " {params.board} {params.flags} --batch-size {resources.batch_size} --log {log:q}"
 
 
 rule evaluate_pool:
@@ -58,6 +69,7 @@ rule evaluate_pool:
         gpu=GPU,
         batch_size=CONFIG.evaluate.batch_size,
     params:
+        board=board,
         earlier=lambda wildcards, input: shlex.join(["--earlier", *input.earlier]),
         flags=f"{SEED} {options(CONFIG.evaluate, {'batch_size', 'positions', 'gate', 'games'})}"
         f" {INFERENCE}",
@@ -66,7 +78,7 @@ rule evaluate_pool:
         "Generation {wildcards.gen}, evaluate: games against fixed players and an earlier one"
     shell:
         "hexlib evaluate pool --checkpoint {input.checkpoint:q} {params.earlier}"
-        " --output {output.pool:q} {params.flags} --batch-size {resources.batch_size} --log {log:q}"
+        " --output {output.pool:q} {params.board} {params.flags} --batch-size {resources.batch_size} --log {log:q}"
 
 
 rule evaluate_gate:
@@ -119,20 +131,22 @@ rule evaluate_solved:
         gpu=GPU,
         batch_size=CONFIG.evaluate.batch_size,
     params:
+        board=board,
         flags=f"{options(CONFIG.evaluate, UNMATCHED - {'positions'} | {'games'})} {INFERENCE}",
         code=code_version("hexlib.stages.evaluate.solved"),
     message:
         "Generation {wildcards.gen}, evaluate: solved positions"
     shell:
         "hexlib evaluate solved --checkpoint {input.checkpoint:q} --output {output.solved:q}"
-        " {params.flags} --batch-size {resources.batch_size} --log {log:q}"
+        " {params.board} {params.flags} --batch-size {resources.batch_size} --log {log:q}"
 
 
 rule evaluate:
     input:
-        matches=in_all_generations("evaluate/match.json"),
-        pools=in_all_generations("evaluate/pool.json"),
-        solved=in_all_generations("evaluate/solved.json") if HAS_SOLVED else [],
+        matches=in_all_generations("evaluate/match.json", RANKED),
+        pools=in_all_generations("evaluate/pool.json", RANKED),
+        others=in_all_generations("evaluate/match.json", UNRANKED),
+        solved=in_all_generations("evaluate/solved.json", filter(has_solved, range(LAST + 1))),
     output:
         ladder=report(f"{RUN}/ladder.csv", caption="captions/ladder.rst", category="Strength"),
     log:

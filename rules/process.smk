@@ -1,6 +1,6 @@
 """The positions of a chunk of games."""
 
-PROCESS_FLAGS = f"{BOARD} {options(CONFIG.process)}"
+PROCESS_FLAGS = options(CONFIG.process)
 PROCESS_CODE = code_version("hexlib.stages.process")
 
 
@@ -26,12 +26,13 @@ rule process:
         gpu=0,
         on_corrupt=CONFIG.on_corrupt,
     params:
+        board=board,
         flags=PROCESS_FLAGS,
         code=PROCESS_CODE,
     message:
         "Generation {wildcards.gen}, process: positions of chunk {wildcards.chunk}"
     shell:
-        "hexlib process {input.games:q} --output {output.positions:q} {params.flags}"
+        "hexlib process {input.games:q} --output {output.positions:q} {params.board} {params.flags}"
         " --on-corrupt {resources.on_corrupt:q} --log {log:q}"
 
 

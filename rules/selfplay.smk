@@ -26,7 +26,7 @@ rule initial:
         runtime=growing(10),
         gpu=0,
     params:
-        flags=f"{BOARD} {options(CONFIG.net)} {SEED}",
+        flags=f"--board-size {CONFIG.board_size_of(0)} {options(CONFIG.net)} {SEED}",
         code=code_version("hexlib.nn.checkpoint"),
     message:
         "A first checkpoint, of random weights"
@@ -51,7 +51,7 @@ rule selfplay:
         "../envs/hexlib.yaml"
     threads: 1
     resources:
-        mem_mb=growing(megabytes(CONFIG.selfplay.batch_size * CONFIG.board_size**4, 12)),
+        mem_mb=growing(megabytes(CONFIG.selfplay.batch_size * LARGEST**4, 12)),
         runtime=growing(1440),
         gpu=GPU,
         batch_size=CONFIG.selfplay.batch_size,
@@ -61,7 +61,8 @@ rule selfplay:
         games=games_of_shard,
         first_game=first_game,
         generation=generation_of,
-        flags=f"{BOARD} {SEED} {options(CONFIG.selfplay, UNTRACKED)} {INFERENCE}",
+        board=board,
+        flags=f"{SEED} {options(CONFIG.selfplay, UNTRACKED)} {INFERENCE}",
         progress=progress_of("selfplay/shard_{shard}"),
         spent=progress_of_parent,
         code=code_version("hexlib.stages.selfplay"),
@@ -70,7 +71,7 @@ rule selfplay:
     shell:
         "rm -rf -- {params.spent:q} && hexlib selfplay --checkpoint {input.checkpoint:q} --output {output.games:q}"
         " --games {params.games} --first-game {params.first_game}"
-        " --generation {params.generation} {params.flags} {resources.partial}"
+        " --generation {params.generation} {params.board} {params.flags} {resources.partial}"
         " --batch-size {resources.batch_size} --cache-size {resources.cache_size}"
         " --progress-dir {params.progress:q} --keep-progress --log {log:q}"
 

@@ -75,6 +75,14 @@ def test_values_from_the_command_line_may_be_text():
     assert config.train == Config().train
 
 
+def test_a_curriculum_says_the_board_of_each_generation():
+    steps = [{"board_size": 5, "generations": 2}, {"board_size": 6, "generations": 1}]
+    config = validate({"curriculum": steps, "generations": {"count": 5}}, "some.yaml")
+    assert [config.board_size_of(gen) for gen in range(5)] == [5, 5, 6, 7, 7]
+    whole = [*steps, {"board_size": 7, "generations": 2}]
+    assert validate({"curriculum": whole, "generations": {"count": 5}}, "some.yaml")
+
+
 @pytest.mark.parametrize(
     ("data", "message"),
     [
@@ -93,6 +101,23 @@ def test_values_from_the_command_line_may_be_text():
         ({"selfplay": {"games": 3, "shards": 4}}, "selfplay.shards: 4 files for 3 games"),
         ({"selfplay": {"existing": ["x"]}}, "selfplay.existing: the games given stand in for one"),
         ({"clean": {"chunk_size": 1}}, "clean.chunk_size: 1 would split 3000 games into 3000"),
+        (
+            {"curriculum": [{"board_size": 5, "generations": 3, "bord_size": 6}]},
+            "unknown key curriculum.0.bord_size; did you mean curriculum.0.board_size?",
+        ),
+        (
+            {"curriculum": [{"board_size": 5, "generations": 12}]},
+            "curriculum: its 12 generations leave none of the 12 in all for board_size, 7",
+        ),
+        (
+            {
+                "curriculum": [
+                    {"board_size": 5, "generations": 9},
+                    {"board_size": 7, "generations": 9},
+                ]
+            },
+            "curriculum: its 18 generations leave none of the 12",
+        ),
         ({"train": {"final_learning_rate": 0.5}}, "train.final_learning_rate: 0.5 is above"),
         ({"train": {"sweep": {"train.reuse": []}}}, "train.sweep: give each key at least one"),
         ({"train": {"sweep": [{"train.reuse": 1}, {}]}}, "train.sweep: give each trial of the"),

@@ -8,6 +8,7 @@ import pytest
 
 from hexlib import plan
 from hexlib.config import read_config
+from hexlib.nn.checkpoint import load_checkpoint
 
 TINY = ("--configfile", "tests/config/tiny.yaml")
 
@@ -35,13 +36,13 @@ def test_every_product_is_there(finished):
             *("clean/chunk_0001.trmph", "clean/summary.json", "clean/rejected.tsv"),
             *("shuffle/bucket_0002.npz", "shuffle/summary.json"),
             *("train/checkpoint.pt", "train/metrics.csv", "train/lineage.json"),
-            *("evaluate/match.json", "evaluate/solved.json"),
+            *("evaluate/match.json", "evaluate/pool.json", "evaluate/solved.json"),
         ):
             assert f"{gen}/{name}" in made
     assert {"ladder.csv", "report/index.html", "config.yaml"} <= made.keys()
     assert not [name for name in made if name.startswith((".progress", "gen_000/process"))]
     logs = list((project.folder / "logs/tiny").rglob("*.log"))
-    assert len(logs) == 31
+    assert len(logs) == 33
     assert all(log.stat().st_size for log in logs)
 
 
@@ -144,3 +145,24 @@ def test_games_that_somebody_else_made_need_no_selfplay(finished, new_project):
     assert json.loads(summary.read_text())["records"] == 20
     assert not (other.folder / "results/old/gen_000/selfplay").exists()
     assert {path: path.read_bytes() for path in games.iterdir()} == before
+
+
+@pytest.mark.slow
+def test_a_curriculum_carries_the_network_to_a_larger_board(new_project):
+    project = new_project(stand_in=False)
+    steps = "curriculum: [{board_size: 4, generations: 1}]\ngenerations: {count: 3}\n"
+    settings = (*TINY, project.write("steps.yaml", steps))
+    done = project.snakemake("train", "report", "--cores", "2", *settings)
+    assert done.returncode == 0, done.stdout
+    run = project.folder / "results/tiny"
+    for gen, sizes in enumerate([[4], [4, 5], [4, 5]]):
+        made = load_checkpoint(run / f"gen_{gen:03d}/train/checkpoint.pt")
+        assert made.board_sizes == sizes
+        assert made.lineage["board_size"] == sizes[-1]
+        solved = json.loads((run / f"gen_{gen:03d}/evaluate/solved.json").read_text())
+        assert solved["board_size"] == sizes[-1]
+    assert [one["name"] for one in made.lineage["sources"]] == ["gen_002", "gen_001"]
+    ladder = pd.read_csv(run / "ladder.csv")
+    players = {"gen_000", "gen_001", "gen_002", "random", "one-ply", "rollouts:2000"}
+    assert set(ladder.generation) == players
+    assert "Nothing to be done" in project.run("train", *settings)

@@ -88,6 +88,55 @@ def test_a_gatekeeper_stands_between_a_generation_and_the_next_selfplay(new_proj
     assert not {"selfplay_past", "train_past"} & set(jobs)
 
 
+CURRICULUM = "curriculum: [{board_size: 3, generations: 2}, {board_size: 4, generations: 1}]\n"
+
+
+def said(project, path):
+    """What the stand-in was told when it made a file of the run."""
+    return (project.folder / "results/tiny" / path).read_text()
+
+
+def test_a_curriculum_goes_from_board_to_board(new_project):
+    project = new_project()
+    settings = (
+        "--configfile",
+        TINY,
+        project.write("c.yaml", f"{CURRICULUM}generations: {{count: 5}}"),
+    )
+    project.run(*settings)
+    assert "--board-size 3 " in said(project, "initial.pt")
+    for gen, size in enumerate([3, 3, 4, 5, 5]):
+        folder = f"gen_{gen:03d}"
+        for path in ("selfplay/shard_0001.trmph", "clean/chunk_0000.trmph"):
+            assert f"--board-size {size} " in said(project, f"{folder}/{path}"), (gen, path)
+        # Networks learn from their own board alone, and go on from the one before.
+        trained = said(project, f"{folder}/train/checkpoint.pt")
+        sources = trained.partition("--source ")[2].partition(" --checkpoint")[0].split()
+        first = [0, 0, 2, 3, 3][gen]
+        assert sources == [f"results/tiny/gen_{g:03d}/shuffle" for g in range(first, gen + 1)]
+        if gen:
+            assert f"--checkpoint results/tiny/gen_{gen - 1:03d}/train/checkpoint.pt " in trained
+    assert "--earlier --output" in said(project, "gen_003/evaluate/pool.json")
+    assert "--earlier --output" in said(project, "gen_004/evaluate/pool.json")
+    ladder = said(project, "ladder.csv")
+    assert "gen_003/evaluate/match.json" in ladder
+    assert "gen_002/evaluate" not in ladder
+    assert project.plan(*settings) == {}
+
+
+def test_a_curriculum_that_changes_late_keeps_what_was_made_before(new_project):
+    project = new_project()
+    base = ("--configfile", TINY)
+    project.run("train", *base, project.write("c.yaml", f"{CURRICULUM}generations: {{count: 4}}"))
+    # Two generations on 4×4 in place of one: all from generation 3 on is new, and nothing before.
+    longer = CURRICULUM.replace("generations: 1", "generations: 2")
+    jobs = project.plan(
+        "train", *base, project.write("d.yaml", f"{longer}generations: {{count: 5}}")
+    )
+    assert (jobs["selfplay_past"], jobs["train_past"]) == (2, 1)  # generation 3's two shards
+    assert (jobs["selfplay"], jobs["train"]) == (2, 1)
+
+
 def test_the_pool_offers_generations_two_four_and_eight_before(new_project):
     project = new_project()
     overlay = project.write("long.yaml", "generations: {count: 6}")
