@@ -240,7 +240,12 @@ class Training:
                 signals.stop_if_asked(told)
                 raise Interrupted(signal.SIGTERM, told)  # another process was asked
         board.close()
-        progress.finish(self.steps * size, book.in_words(self.book.metrics[-1]))
+        last = self.book.metrics[-1]
+        held_out = last.get("validation_value_accuracy", math.nan)
+        progress.finish(
+            self.steps * size,
+            f"loss {last['loss']:.3f}, validation value accuracy {held_out:.1%}",
+        )
 
     def _look_for_leaks(self) -> None:
         held_out = self.data.held_out()
