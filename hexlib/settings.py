@@ -170,10 +170,10 @@ class Window(Section):
 
 
 class Source(Section):
-    """Positions that somebody made before, to train on beside the run's own."""
+    """Positions or games that somebody made before, to train on beside the run's own."""
 
     path: Annotated[str, NO_OPTION] = Field(
-        description="Folder of buckets, as `hexlib shuffle` makes them; only ever read."
+        description="Folder of buckets, or file or folder of games; only ever read."
     )
     weight: float = Field(
         1.0, gt=0, le=1000, description="How often its rows are drawn, where the window's are once."
@@ -244,7 +244,9 @@ class Train(Section):
         description="Processes that share a training, each with a GPU of its own, started by"
         " torchrun.",
     )
-    sources: list[Source] = Field([], description="Positions to train on beside the run's window.")
+    sources: list[Source] = Field(
+        [], description="Buckets or games to train on beside the run's window."
+    )
     sweep: dict[str, list[Value]] | list[dict[str, Value]] = Field(
         {},
         description="Trials, of which each generation takes the best: lists of values of `net.…` or"

@@ -1,9 +1,11 @@
 """The checked settings, the names of all files, and what the rules of several stages share."""
 
 import os
+import re
 import shlex
 import shutil
 import sys
+from hashlib import sha256
 from math import ceil
 from pathlib import Path
 
@@ -282,21 +284,42 @@ def buckets_of(gen):
     return [product(f"shuffle/bucket_{bucket}.npz", gen) for bucket in BUCKETS]
 
 
-def source_buckets():
-    """Buckets that somebody else made, to train on beside the run's own."""
+def read_sources():
+    """Folders of buckets that are drawn beside the run's own, all their buckets, and the games of
+    which some of these are to be made, by the name of a folder in the run."""
+    folders, buckets, games = [], [], {}
     for source in CONFIG.train.sources:
-        found = sorted(map(str, Path(source.path).glob("bucket_*.npz")))[source.skip_files :]
+        end = source.skip_files + source.max_files if source.max_files else None
+        found = sorted(map(str, Path(source.path).glob("bucket_*.npz")))
+        kept = (found or sources.game_files([source.path]))[source.skip_files : end]
+        if not kept:
+            raise BadInput(
+                f"train.sources: skip_files {source.skip_files} leaves no file of {source.path};"
+                " lower it"
+            )
         if not found:
-            why = f"train.sources: {source.path} has no bucket_*.npz after skip_files"
-            stop(BadInput(f"{why}; name a folder that `hexlib shuffle` has filled"))
-        yield from found[: source.max_files or None]
+            digest = sha256(source.model_dump_json(exclude={"weight"}).encode()).hexdigest()
+            name = f"{re.sub('[^A-Za-z0-9_-]', '_', Path(source.path).name)}-{digest[:8]}"
+            games[name] = source, kept
+            folder = f"{RUN}/sources/{name}/shuffle"
+            kept = [f"{folder}/bucket_{bucket}.npz" for bucket in BUCKETS]
+            source = source.model_copy(update={"path": folder, "skip_files": 0, "max_files": 0})
+        folders.append(source)
+        buckets += kept
+    return folders, buckets, games
+
+
+try:
+    SOURCES, SOURCE_BUCKETS, SOURCE_GAMES = read_sources()
+except BadInput as error:
+    stop(error)
 
 
 def training_inputs(wildcards):
     """The weights to go on from, with the optimiser's state after generation 0, and the rows."""
     gen = generation_of(wildcards)
     inputs = {
-        "beside": list(source_buckets()),
+        "beside": SOURCE_BUCKETS,
         "checkpoint": starting_checkpoint(wildcards),
         "summaries": [product("shuffle/summary.json", g) for g in window_of(gen)],
         "buckets": [bucket for g in window_of(gen) for bucket in buckets_of(g)],
@@ -321,6 +344,10 @@ NOT_FLAGS |= {"processes", "sweep", "sweep_by"}
 TRAIN = "hexlib train"
 if CONFIG.train.processes > 1:
     TRAIN = f"torchrun --standalone --nproc-per-node {CONFIG.train.processes} -m hexlib.cli train"
+
+
+def train_flags(train=CONFIG.train):
+    return options(train.model_copy(update={"sources": SOURCES}), NOT_FLAGS)
 
 
 def learning_rates(wildcards, tried=CONFIG):

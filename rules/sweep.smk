@@ -26,7 +26,7 @@ def trial_flags(wildcards):
     return " ".join(
         [
             learning_rates(wildcards, tried),
-            options(tried.train, NOT_FLAGS),
+            train_flags(tried.train),
             options(tried.net, prefix="net-") if net else "",
         ]
     )

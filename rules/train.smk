@@ -30,7 +30,7 @@ rule train:
         folder=folder_of_output,
         generation=generation_of,
         rates=learning_rates,
-        flags=f"{SEED} {options(CONFIG.train, NOT_FLAGS)}"
+        flags=f"{SEED} {train_flags()}"
         f" {options(CONFIG.window, {'generations', 'asynchronous'}, 'window-')} {INFERENCE}",
         progress=progress_of("train", LAST),
         code=code_version("hexlib.stages.train"),

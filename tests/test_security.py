@@ -53,7 +53,7 @@ def test_shell_commands_quote_every_path(path):
     plain = {"params.flags", "params.start", "params.rates", "params.games", "params.first_game"}
     plain |= {"params.generation", "wildcards.bucket", "resources.partial"}
     plain |= {"resources.batch_size", "resources.cache_size"}
-    plain |= {"params.command", "params.shared"}
+    plain |= {"params.board", "params.command", "params.shared"}
     plain |= {"resources.keep_last", "resources.keep_every"}
     for command in re.findall(r"shell:\n((?: +\".*\"\n)+)", path.read_text()):
         for name, quoted in re.findall(r"\{([\w.]+)(:q)?\}", command):

@@ -126,6 +126,33 @@ def test_the_same_bytes_on_one_core_and_after_losing_an_intermediate_file(finish
         assert first[name].read_bytes() == second[name].read_bytes(), name
 
 
+def test_games_and_buckets_of_another_run_are_drawn_beside_its_own(finished, new_project):
+    project, _ = finished
+    other = new_project(stand_in=False)
+    old = project.folder / "results/tiny/gen_000"
+    config = {
+        "generations": {"count": 1},
+        "train": {
+            "sources": [
+                {"path": f"{old}/shuffle", "weight": 0.5, "max_files": 2},
+                {"path": f"{old}/selfplay/shard_0001.trmph", "weight": 2},
+            ]
+        },
+    }
+    overlay = other.write("beside.yaml", json.dumps(config))
+    options = ("train", *TINY, overlay)
+    other.run(*options)
+    lineage = json.loads(products(other)["gen_000/train/lineage.json"].read_text())
+    own, buckets, games = lineage["sources"]
+    assert own["rows"] == lineage["rows_window"]
+    assert (buckets["files"], games["files"]) == (2, 3)
+    assert (buckets["weight"], games["weight"]) == (0.5, 2)
+    assert games["name"].startswith("results/tiny/sources/shard_0001_trmph-")
+    assert 0 < games["rows"] < lineage["rows_window"]
+    assert min(own["drawn"], buckets["drawn"], games["drawn"]) > 0
+    assert other.plan(*options) == {}
+
+
 def test_games_that_somebody_else_made_need_no_selfplay(finished, new_project):
     project, _ = finished
     other = new_project(stand_in=False)
