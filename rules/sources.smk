@@ -35,8 +35,8 @@ rule source_clean:
         "../envs/hexlib.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=120,
+        mem_mb=growing(4000),
+        runtime=growing(120),
         gpu=0,
         on_corrupt=CONFIG.on_corrupt,
     params:
@@ -63,8 +63,8 @@ rule source_process:
         "../envs/hexlib.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=120,
+        mem_mb=growing(4000),
+        runtime=growing(120),
         gpu=0,
         on_corrupt=CONFIG.on_corrupt,
     params:
@@ -89,8 +89,8 @@ rule source_scatter:
         "../envs/hexlib.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=growing(4000),
+        runtime=growing(60),
         gpu=0,
     params:
         folder=folder_of_output,
@@ -114,8 +114,8 @@ rule source_shuffle:
         "../envs/hexlib.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=growing(4000),
+        runtime=growing(60),
         gpu=0,
     params:
         folder=lambda wildcards, input: str(Path(input.parts).parent),
