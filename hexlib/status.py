@@ -90,6 +90,9 @@ def status_of(run: Path, logs: Path) -> Status:
 def _stages(run: Path, number: int, config: Config) -> Iterator[Stage]:
     folder = run / f"gen_{number:03d}"
     made = {name: len(list(folder.glob(pattern))) for name, pattern in PRODUCTS.items()}
+    # A match; players of the ladder, on the last board alone; solved positions.
+    evaluations = 1 + (config.board_size_of(number) == config.board_size)
+    evaluations += config.evaluate.positions != "none"
     chunks = -(-config.selfplay.games // config.clean.chunk_size)
     totals = {
         "selfplay": 0 if config.selfplay.existing else config.selfplay.shards,
@@ -97,7 +100,7 @@ def _stages(run: Path, number: int, config: Config) -> Iterator[Stage]:
         "process": len(list(folder.glob("clean/chunk_*.trmph"))) or chunks,
         "shuffle": config.shuffle.buckets,
         "train": 1,
-        "evaluate": 2 if config.evaluate.positions == "none" else 3,
+        "evaluate": evaluations,
     }
     if made["shuffle"]:  # whose jobs need all chunks, which are dropped after
         made["process"] = totals["process"]

@@ -51,9 +51,9 @@ def test_of_pickle_only_its_error_is_used(path):
 def test_shell_commands_quote_every_path(path):
     """What is not quoted is a number, or was quoted when it was made."""
     plain = {"params.flags", "params.start", "params.rates", "params.games", "params.first_game"}
-    plain |= {"params.generation", "wildcards.bucket", "resources.partial"}
+    plain |= {"params.generation", "params.board", "params.command", "params.earlier"}
+    plain |= {"params.shared", "wildcards.bucket", "resources.partial"}
     plain |= {"resources.batch_size", "resources.cache_size"}
-    plain |= {"params.board", "params.command", "params.shared"}
     plain |= {"resources.keep_last", "resources.keep_every"}
     for command in re.findall(r"shell:\n((?: +\".*\"\n)+)", path.read_text()):
         for name, quoted in re.findall(r"\{([\w.]+)(:q)?\}", command):

@@ -38,7 +38,7 @@ def here(made, monkeypatch):
 def test_status_of_a_run_that_is_not_at_work(here, capsys):
     assert cli.main(["status", "results/tiny"]) == 0
     said = capsys.readouterr().out.splitlines()
-    assert said[0].startswith("results/tiny: stopped, 18 of 22 jobs done")
+    assert said[0].startswith("results/tiny: stopped, 18 of 24 jobs done")
     assert said[0].endswith("run the same command to go on")
     counts = "selfplay 2/2, clean 1/1, process 2/2, shuffle 3/3, train 1/1, evaluate 0/3"
     assert said[1:] == [f"generation {number}: {counts}" for number in ("000", "001")]
@@ -68,7 +68,7 @@ def test_status_of_a_run_at_work_shows_what_each_job_said_last(here, made, tmp_p
     Console(file=out, width=120, force_terminal=True).print(in_bars(status))
     assert "selfplay" in out.getvalue()
     assert "4 of 4 jobs" in out.getvalue()
-    assert "0 of 4 jobs" in out.getvalue()
+    assert "0 of 6 jobs" in out.getvalue()
     assert hold.owner_of(here) is None, "the lock goes with the process"
     assert not status_of(here, made / "logs/tiny").jobs
 

@@ -179,7 +179,7 @@ def test_a_curriculum_carries_the_network_to_a_larger_board(new_project):
     project = new_project(stand_in=False)
     steps = "curriculum: [{board_size: 4, generations: 1}]\ngenerations: {count: 3}\n"
     settings = (*TINY, project.write("steps.yaml", steps))
-    done = project.snakemake("train", "report", "--cores", "2", *settings)
+    done = project.snakemake("train", "report", "--cores", "2", *settings, timeout=1500)
     assert done.returncode == 0, done.stdout
     run = project.folder / "results/tiny"
     for gen, sizes in enumerate([[4], [4, 5], [4, 5]]):
