@@ -29,7 +29,7 @@ print(*(end.getsockname()[1] for end in ends))
 PORTS
 )
 host=$(hostname -s)
-cores=$(nproc)
+cores=$(env -u OMP_NUM_THREADS nproc)
 memory=$(( $(awk '/MemTotal/ {print $2}' /proc/meminfo) / 1024 * 9 / 10 ))
 
 cat >slurm.conf <<CONF
