@@ -9,7 +9,7 @@ folder=$(realpath -m "${1:?usage: up.sh FOLDER}")
 
 place=/etc/slurm/slurm.conf
 [ "$(id -u)" = 0 ] || { echo 'up.sh: needs root' >&2; exit 77; }
-if ! command -v slurmctld slurmd munged >/dev/null; then
+if ! type -P slurmctld slurmd munged >/dev/null; then
     command -v apt-get >/dev/null || { echo 'up.sh: no Slurm here, and no apt-get' >&2; exit 77; }
     { apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y \
         --no-install-recommends slurm-wlm munge; } >/dev/null 2>&1 \
