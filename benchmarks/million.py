@@ -32,7 +32,8 @@ NOTES = """\
 {positions:,} or {size:.1f} GB, are on disk, in chunks of {chunk:,} games and {buckets} buckets.
 Of {records:,} records {kept:,} games were kept, {duplicates:,} were duplicates, {rejected:,}
 were rejected. The seconds of the jobs are those of the clock, {cores} at a time, with the start of
-each. Memory is that of the largest process."""
+each. Memory is that of the largest process. Where the clock's seconds are many more than half of
+the processors', others had the machine."""
 
 
 def make_folder(folder: Path, games: int) -> None:
