@@ -5,6 +5,7 @@ report: "rules/captions/run.rst"
 
 
 include: "rules/common.smk"
+include: "rules/inputs.smk"
 include: "rules/selfplay.smk"
 include: "rules/clean.smk"
 include: "rules/process.smk"

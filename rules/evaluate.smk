@@ -1,19 +1,9 @@
 """How strong each generation is: against others, and on solved positions."""
 
 UNMATCHED = {"batch_size", "positions", "earlier_games", "anchor_games", "gate"}
-POSITION_FILE = [] if CONFIG.evaluate.positions in ("auto", "none") else CONFIG.evaluate.positions
 # On different boards a player is not equally strong, so a ladder is of one.
 RANKED = on_board_of(LAST, range(LAST + 1))
 UNRANKED = [gen for gen in range(LAST + 1) if gen not in RANKED]
-
-
-def has_solved(gen):
-    """Whether there are solved positions for the board of a generation."""
-    size = CONFIG.board_size_of(gen)
-    if POSITION_FILE:
-        return size == CONFIG.board_size
-    shipped = PACKAGE / f"data/solved/positions_{size}x{size}.csv"
-    return CONFIG.evaluate.positions == "auto" and shipped.is_file()
 
 
 rule evaluate_match:

@@ -1,26 +1,6 @@
 """Buckets of the games that `train.sources` names, made by the stages before training."""
 
 
-def of_source(path):
-    return f"{RUN}/sources/{{source}}/{path}"
-
-
-def log_of_source(step):
-    return f"logs/{CONFIG.run}/sources/{{source}}/{step}.log"
-
-
-def board_of_source(wildcards):
-    source, _ = SOURCE_GAMES[wildcards.source]
-    return f"--board-size {source.board_size or CONFIG.board_size}"
-
-
-def games_of_source(wildcards):
-    """The files of games, each with the search statistics that lie beside it."""
-    _, games = SOURCE_GAMES[wildcards.source]
-    beside = map(sources.search_path, games)
-    return {"games": games, "search": [path for path in beside if path.is_file()]}
-
-
 rule source_clean:
     input:
         unpack(games_of_source),
