@@ -131,8 +131,18 @@ def _disk(config: Config, made: Generation) -> Iterator[Item]:
     yield item("process", rows + chunks * (11 * MEMBER + META), keep)
     yield item("shuffle, scattered", parts + chunks * (7 * MEMBER + META), keep)
     yield item("shuffle", rows + buckets * (11 * MEMBER + META + 100 * chunks))
-    yield item("train", weights + state)
+    yield item("train", weights * (1 + _kept_mini_epochs(config, made.samples)) + state)
     yield item("evaluate", TEXTS + jobs)
+
+
+def _kept_mini_epochs(config: Config, samples: int) -> int:
+    """Networks of mini-epochs that stay after a training."""
+    train = config.train
+    count = max(1, math.ceil(samples / train.mini_epoch))
+    numbers = set(range(count - train.keep_last, count)) & set(range(count))
+    if train.keep_every:
+        numbers |= set(range(train.keep_every - 1, count, train.keep_every))
+    return len(numbers)
 
 
 def _npz(layout: npz.Layout) -> int:

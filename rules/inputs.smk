@@ -72,6 +72,10 @@ def log_of_source(step):
     return f"logs/{CONFIG.run}/sources/{{source}}/{step}.log"
 
 
+def benchmark_of_source(step):
+    return f"{RUN}/benchmarks/sources/{{source}}/{step}.tsv"
+
+
 def board_of_source(wildcards):
     source, _ = SOURCE_GAMES[wildcards.source]
     return f"--board-size {source.board_size or CONFIG.board_size}"

@@ -11,6 +11,8 @@ rule source_clean:
         rejected=of_source("clean/rejected.tsv"),
     log:
         log_of_source("clean"),
+    benchmark:
+        benchmark_of_source("clean")
     conda:
         "../envs/hexlib.yaml"
     threads: 1
@@ -39,6 +41,8 @@ rule source_process:
         positions=temp(of_source("process/chunk_0000.npz")),
     log:
         log_of_source("process"),
+    benchmark:
+        benchmark_of_source("process")
     conda:
         "../envs/hexlib.yaml"
     threads: 1
@@ -65,6 +69,8 @@ rule source_scatter:
         parts=temp(of_source("scattered/parts.npz")),
     log:
         log_of_source("scatter"),
+    benchmark:
+        benchmark_of_source("scatter")
     conda:
         "../envs/hexlib.yaml"
     threads: 1
@@ -90,6 +96,8 @@ rule source_shuffle:
         bucket=of_source("shuffle/bucket_{bucket}.npz"),
     log:
         log_of_source("bucket_{bucket}"),
+    benchmark:
+        benchmark_of_source("bucket_{bucket}")
     conda:
         "../envs/hexlib.yaml"
     threads: 1

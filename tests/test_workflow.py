@@ -72,7 +72,9 @@ def test_every_game_and_position_is_accounted_for(finished):
         lineage = json.loads((folder / "train/lineage.json").read_text())
         assert lineage["rows_made"] <= shuffled["rows"] * (1 + lineage["generation"]) * 1.2
     ladder = pd.read_csv(project.folder / "results/tiny/ladder.csv")
-    assert ladder["generation"].tolist() == ["initial", "gen_000", "gen_001"]
+    own, fixed = ladder["generation"][:3].tolist(), ladder["generation"][3:].tolist()
+    assert own == ["initial", "gen_000", "gen_001"]
+    assert {name.partition(":")[0] for name in fixed} == {"random", "one-ply", "rollouts"}
 
 
 def test_the_disk_that_a_plan_tells_is_what_the_run_took(finished):

@@ -5,7 +5,6 @@ start from. `tests/test_fuzz.py` and `tests/fuzz/atheris_driver.py` feed them.
 """
 
 import gzip
-import io
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -193,9 +192,10 @@ def feed(name: str, data: bytes) -> None:
 
 def arrays_as_npz(arrays: dict[str, np.ndarray], meta: dict[str, object]) -> bytes:
     """An npz that is whole, whatever is in it, to get past the checksums."""
-    handle = io.BytesIO()
-    writer = npz.Writer(handle, {k: (a.dtype, a.shape) for k, a in arrays.items()}, meta)
-    for key, array in arrays.items():
-        writer.append(key, array)
-    writer.close()
-    return handle.getvalue()
+    with tempfile.TemporaryFile() as handle:
+        writer = npz.Writer(handle, {k: (a.dtype, a.shape) for k, a in arrays.items()}, meta)
+        for key, array in arrays.items():
+            writer.append(key, array)
+        writer.close()
+        handle.seek(0)
+        return handle.read()
