@@ -28,7 +28,7 @@ PARTS = "parts.npz"
 INDEX = ("row_offsets", "row_checksums", "entry_offsets", "entry_checksums")
 TRAITS = ("board_size", "positions", "buckets", "seed")  # that all parts of a shuffle share
 
-RUN = 1 << 22  # bytes grouped at a time, few enough for the caches; the draws depend on it
+RUN = 1 << 23  # bytes grouped at a time; the draws depend on it
 BLOCK = 1 << 21  # bytes interleaved at a time, at least
 READ = 1 << 14  # bytes read at a time from a run, at least: few would not be worth the call
 _DRAWS = 1 << 16  # random numbers drawn at a time
