@@ -1,6 +1,7 @@
 """The benchmarks run, say what is not installed, and write their own section of the page."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -140,3 +141,10 @@ def test_a_folder_of_games_goes_from_text_to_buckets(run):
     assert positive(table["memory"])
     assert {"jobs of clean: 1", "jobs of process: 1", "jobs of scatter: 1"} <= table.keys()
     assert "Of 500 records 500 games were kept" in said
+
+
+def test_train_prints_rates_and_memory(run):
+    printed = run("train")
+    table = {row[0]: row for row in rows(printed)}
+    assert all(positive(cell) for net in ("4×32", "6×64") for cell in table[net][1:4])
+    assert re.search(r"with 100,000 positions \(0\.0 GB\) on disk: -?[\d,]+ MB;", printed)
