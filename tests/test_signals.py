@@ -3,6 +3,8 @@
 import ctypes
 import os
 import signal
+import subprocess
+import sys
 import time
 
 import pytest
@@ -21,6 +23,34 @@ def test_a_signal_interrupts_at_once(signum):
     with pytest.raises(Interrupted) as stopped, signals.listening():
         stop_and_wait(signum)
     assert stopped.value.exit_code == 128 + signum
+
+
+def test_a_signal_is_no_crash_after_networks_have_gone():
+    """OpenVINO gives signals a stack, and has freed it where several networks came and went."""
+    script = """
+import gc, os, signal, time
+from hexlib import signals
+from hexlib.errors import Interrupted
+from hexlib.nn.device import choose
+from hexlib.nn.inference import Evaluator
+from hexlib.nn.model import random_network
+from hexlib.settings import Inference, Net
+
+network = random_network(Net(blocks=1, channels=8), 0).eval()
+several = [Evaluator(network, 5, choose(Inference(device="cpu"))) for _ in range(2)]
+del several[0]
+gc.collect()
+del several
+gc.collect()
+try:
+    with signals.listening():
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(5)
+except Interrupted:
+    print("stopped")
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "stopped\n"), done.stderr
 
 
 def test_a_deferred_signal_is_asked_for(caplog):

@@ -105,9 +105,9 @@ class OpenVinoBackend:
 
     def _compile(self, folded: HexNet, spans: Spans) -> None:
         # Its start takes a moment, and not all have it.
-        from hexlib.nn.openvino_graph import graph, openvino
+        from hexlib.nn.openvino_graph import core, graph, openvino
 
-        compiled = openvino.Core().compile_model(
+        compiled = core().compile_model(
             graph(folded, self.batch, self._planes.shape[1] - 2, spans),
             "CPU",
             {

@@ -5,6 +5,7 @@ start. It also reports each import and conversion to its makers; without the pac
 which it takes for optional, it does not.
 """
 
+import functools
 import sys
 from typing import Any
 
@@ -16,6 +17,17 @@ from openvino import opset13 as ops  # noqa: E402
 
 from hexlib.nn.model import PLANES, HexNet  # noqa: E402
 from hexlib.nn.quantisation import Spans  # noqa: E402
+
+
+@functools.cache
+def core() -> openvino.Core:
+    """The process's one entry to OpenVINO.
+
+    Each has a stack for signals, which the next one remembers as that to go back to: of two that
+    end in the order in which they began, a stack is left that is freed, and the next signal is the
+    end of the process.
+    """
+    return openvino.Core()
 
 
 def _constant(tensor) -> openvino.Node:
