@@ -423,4 +423,4 @@ def test_every_rule_says_what_it_needs():
             assert all(f"{key}=" in resources for key in ("mem_mb", "runtime", "gpu")), name
             assert "code=" in body, name
             count += 1
-    assert count == 14
+    assert count == 20
