@@ -41,9 +41,10 @@ def test_products_in_a_bucket_are_those_of_a_folder(wire, new_project, tmp_path)
 
     found = Project(tmp_path, stand_in=False)
     bucket.download(wire.target[1], found.folder)
-    assert len(list((found.folder / "logs/tiny").rglob("*.log"))) == 31
+    assert len(list((found.folder / "logs/tiny").rglob("*.log"))) == 33
     # The settings in force stay where Snakemake runs.
     shutil.copy(remote.folder / "results/tiny/config.yaml", found.folder / "results/tiny")
-    wanted = products(local)
+    # Networks of mini-epochs are no outputs: which are kept is not known before.
+    wanted = {name: made for name, made in products(local).items() if "/epochs/" not in name}
     assert len(wanted) > 30
     assert products(found) == wanted
