@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,8 +19,11 @@ def server() -> Iterator[int]:
     served = pytest.importorskip("moto.server").ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     logging.getLogger("werkzeug").setLevel(logging.WARNING)  # a line for each request
     served.start()
+    port = served.get_host_and_port()[1]
+    # What it holds lives in this process, and longer than the server.
+    urllib.request.urlopen(f"http://127.0.0.1:{port}/moto-api/reset", data=b"").close()
     try:
-        yield served.get_host_and_port()[1]
+        yield port
     finally:
         served.stop()
 
