@@ -7,6 +7,7 @@ import numpy as np
 from hexlib.game import board, records
 from hexlib.game.board import BLUE, EMPTY, RED
 from hexlib.game.notation import COLOUR_NAME
+from hexlib.game.symmetry import reflection
 
 
 class Game(NamedTuple):
@@ -75,9 +76,9 @@ class Line:
 
 def mirrored(game: Game) -> Game:
     """The game through the reflection with the colours exchanged."""
-    n = game.board_size
     winner = {BLUE: RED, RED: BLUE, EMPTY: EMPTY}[game.winner]
-    return game._replace(moves=[cell % n * n + cell // n for cell in game.moves], winner=winner)
+    moves = reflection(game.board_size)[game.moves].tolist()
+    return game._replace(moves=moves, winner=winner)
 
 
 def swap_pieces(game: Game) -> Game:

@@ -16,6 +16,7 @@ from hexlib.errors import BadInput
 from hexlib.game.board import BLUE, EMPTY, RED
 from hexlib.game.exchange import Game, Line, swap_pieces
 from hexlib.game.notation import cell_index, cell_name
+from hexlib.game.symmetry import reflection
 
 _TOKEN = re.compile(rb"\s++|[();]|[A-Za-z]++|\[[^\]\\]*+(?:\\.[^\]\\]*+)*+\]", re.DOTALL)
 _LONGEST = 1 << 20  # bytes of a property value
@@ -99,10 +100,10 @@ def _game(found: list[Node]) -> Game:
         raise ValueError(f"unreadable board size SZ[{root['SZ'][:20]}]")
     moves = [(_SIDE[name], value.lower()) for name, value in found if name in _SIDE]
     # Where white begins, it is white who is the first player.
-    reflected = bool(moves) and moves[0][0] == RED
+    mirrored = bool(moves) and moves[0][0] == RED
     line = Line(int(size[1]))
     for side, move in moves:
-        player = BLUE + RED - side if reflected else side
+        player = BLUE + RED - side if mirrored else side
         if move in ("resign", "forfeit"):
             line.give_up(player)
             continue
@@ -112,12 +113,11 @@ def _game(found: list[Node]) -> Game:
             line.swap(pieces=move == "swap-pieces")
         else:
             cell = cell_index(move, line.board_size)
-            n = line.board_size
-            line.play(cell % n * n + cell // n if reflected else cell)
+            line.play(int(reflection(line.board_size)[cell]) if mirrored else cell)
     result = _RESULT.fullmatch(root.get("RE", ""))
     if result:
         winner = _SIDE[result[1].upper()]
-        winner = BLUE + RED - winner if reflected else winner
+        winner = BLUE + RED - winner if mirrored else winner
         if line.winner not in (EMPTY, winner):
             raise ValueError(f"the result is RE[{root['RE'][:20]}], but that player gave up")
         line.winner = winner

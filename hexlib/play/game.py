@@ -5,6 +5,7 @@ import numpy as np
 from hexlib.game.board import BLUE, EMPTY, RED, empty_boards, geometry, place
 from hexlib.game.htp import COLOUR_NAME, RESIGN, SWAP_PIECES, SWAP_SIDES
 from hexlib.game.notation import cell_index, cell_name
+from hexlib.game.symmetry import reflection
 from hexlib.search.interface import Positions
 
 
@@ -39,9 +40,8 @@ class Game:
         stones: list[tuple[int, str]] = []
         for colour, word in self.moves:
             if word == SWAP_PIECES:
-                row, column = divmod(cell_index(stones[0][1], self.board_size), self.board_size)
-                reflected = column * self.board_size + row
-                stones = [(colour, cell_name(reflected, self.board_size))]
+                cell = reflection(self.board_size)[cell_index(stones[0][1], self.board_size)]
+                stones = [(colour, cell_name(cell, self.board_size))]
             elif word not in (SWAP_SIDES, RESIGN):
                 stones.append((colour, word))
         return stones
