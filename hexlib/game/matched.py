@@ -7,6 +7,7 @@ import numpy as np
 
 from hexlib.errors import BadInput, Damaged
 from hexlib.game import trmph
+from hexlib.game.positions import offsets_of
 from hexlib.game.records import Block, Games, SearchStatistics, misfit, read_games
 from hexlib.sources import search_path
 
@@ -27,7 +28,7 @@ def read_matched(
         part = None
         if search:
             _check_whole(path, block)
-            part, entry = _slice(search, move, len(block.games.moves), entry)
+            part, entry = of_moves(search, move, len(block.games.moves), entry)
             move += len(block.games.moves)
             if move > len(search.root_value):
                 break
@@ -50,7 +51,7 @@ def _check_whole(path: Path, block: Block) -> None:
     raise Damaged(place, f"{what}, {outcome}", REMEDY)
 
 
-def _slice(
+def of_moves(
     search: SearchStatistics, move: int, moves: int, entry: int
 ) -> tuple[SearchStatistics, int]:
     """The statistics of `moves` moves from number `move`, and where their entries end."""
@@ -72,8 +73,7 @@ def select(
         return games, search
     lengths = np.diff(games.offsets)
     of_move = np.repeat(mask, lengths)
-    offsets = np.zeros(np.count_nonzero(mask) + 1, np.int64)
-    np.cumsum(lengths[mask], out=offsets[1:])
+    offsets = offsets_of(lengths[mask])
     chosen = Games(games.board_size, games.moves[of_move], offsets, games.winners[mask])
     if search is None:
         return chosen, None

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from hexlib import files, npz
+from hexlib.game.positions import offsets_of
 from hexlib.game.records import SEARCH_DTYPES, Games, SearchStatistics, write_games
 from hexlib.sources import search_path
 
@@ -57,8 +58,7 @@ class Spool:
         self._write("moves", games.moves)
         if self._recorded:
             search = search or _as_played(games)
-            ends = np.zeros(len(games.moves) + 1, np.int64)
-            np.cumsum(search.policy_count, out=ends[1:])
+            ends = offsets_of(search.policy_count)
             self._entries.append(np.diff(ends[games.offsets]).astype(np.int32))
             for name in SEARCH_DTYPES:
                 self._write(name, getattr(search, name))
@@ -84,8 +84,8 @@ class Spool:
             self._folder,
             self._recorded,
             self.winners(),
-            _starts(self.lengths()),
-            _starts(entries),
+            offsets_of(self.lengths()),
+            offsets_of(entries),
         )
 
 
@@ -155,9 +155,3 @@ def _as_played(games: Games) -> SearchStatistics:
         games.moves.astype(np.uint16),
         np.ones(count, np.float16),
     )
-
-
-def _starts(counts: np.ndarray) -> np.ndarray:
-    starts = np.zeros(len(counts) + 1, np.int64)
-    np.cumsum(counts, out=starts[1:])
-    return starts

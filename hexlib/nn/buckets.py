@@ -13,7 +13,7 @@ import numpy as np
 
 from hexlib import files, npz
 from hexlib.errors import BadInput, Damaged
-from hexlib.game.positions import COLUMNS, KIND, Positions, layout, open_positions
+from hexlib.game.positions import COLUMNS, KIND, Positions, layout, offsets_of, open_positions
 
 STRIDE = 4096  # rows between two known places in the policy's entries
 _ROWS = 1 << 17  # read at a time when a bucket is opened
@@ -108,7 +108,7 @@ def open_bucket(path: Path, validation_fraction: float) -> Bucket:
         size,
         rows,
         np.concatenate(held_out).astype(np.uint32),
-        np.concatenate([[0], np.cumsum(sums)]),
+        offsets_of(sums),
         reader.digest,
     )
 

@@ -11,6 +11,7 @@ from hexlib import files, npz
 from hexlib.damage import named, without_damaged
 from hexlib.errors import BadInput, Damaged
 from hexlib.game import board, positions
+from hexlib.game.matched import of_moves
 from hexlib.game.notation import COLOUR_NAME
 from hexlib.game.records import (
     Games,
@@ -127,16 +128,10 @@ def _parts(
                 _check(chunk, part, block.lines[start:])
             found = None
             if search:
-                counts = search.policy_count[move : move + len(part.moves)]
-                stop = entry + int(counts.sum(dtype=np.int64))
-                found = SearchStatistics(
-                    search.root_value[move : move + len(part.moves)],
-                    counts,
-                    search.policy_cell[entry:stop],
-                    search.policy_probability[entry:stop],
-                )
-                move, entry = move + len(part.moves), stop
-                if check and len(counts) == len(part.moves) and (wrong := misfit(part, found)) >= 0:
+                found, entry = of_moves(search, move, len(part.moves), entry)
+                move += len(part.moves)
+                whole = len(found.policy_count) == len(part.moves)
+                if check and whole and (wrong := misfit(part, found)) >= 0:
                     place = f"{chunk}:{block.lines[start + wrong]}"
                     raise Damaged(search_path(chunk), f"does not fit the game at {place}", REMEDY)
             yield part, found

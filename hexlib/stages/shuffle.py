@@ -10,15 +10,13 @@ Any number of jobs may run either pass in any order: what they draw depends on t
 is in the chunks, and on nothing else.
 """
 
-import hashlib
-import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from hexlib import files, npz
+from hexlib import files, npz, rng
 from hexlib.errors import BadInput, Damaged
 from hexlib.game.positions import COLUMNS, ENTRIES, KIND, layout, offsets_of
 from hexlib.game.rows import following, from_entries, from_records, record, to_records
@@ -49,7 +47,7 @@ def scatter(chunk: Path | str, output_dir: Path | str, buckets: int, seed: int) 
     index = {name: np.zeros(shapes[name][1], shapes[name][0]) for name in INDEX}
     kept = {name: source.meta[name] for name in ("board_size", "positions", "games")}
     document = {"kind": "parts", **kept, "rows": rows, "buckets": buckets, "seed": seed}
-    generator = _generator(seed, chunk.name, digest)
+    generator = rng.generator(seed, chunk.name, digest)
     with files.atomic(Path(output_dir) / PARTS) as handle:
         writer = npz.Writer(handle, shapes, {**document, "inputs": {chunk.name: digest}})
         row = entry = 0
@@ -100,7 +98,7 @@ def gather(
     rows, entries = sum(counts), sum(len(pack.entries) for pack in packs)
     number = np.uint16 if len(packs) <= 1 << 16 else np.uint32
     order = np.repeat(np.arange(len(packs), dtype=number), counts)
-    _shuffle(order, _generator(seed, bucket, inputs))
+    _shuffle(order, rng.generator(seed, bucket, inputs))
     board_size = first["board_size"]
     document = {"kind": KIND, **first, "rows": rows, "bucket": bucket, "inputs": inputs}
     for total in ("rows", "games"):
@@ -157,12 +155,6 @@ def summary(buckets: Sequence[Path | str], output: Path | str) -> dict[str, Any]
     }
     files.write_json(output, document)
     return document
-
-
-def _generator(*identity: Any) -> np.random.Generator:
-    """A stream of random numbers of its own for whatever has this identity (Salmon et al. 2011)."""
-    digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).digest()
-    return np.random.Generator(np.random.Philox(key=int.from_bytes(digest[:16], "little")))
 
 
 def _shuffle(array: np.ndarray, generator: np.random.Generator) -> None:

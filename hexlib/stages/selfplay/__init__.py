@@ -9,6 +9,7 @@ from hexlib import files, logs, provenance, rng, signals
 from hexlib.errors import BadInput
 from hexlib.game.board import geometry
 from hexlib.game.journal import Journal, PlayedGame
+from hexlib.game.positions import offsets_of
 from hexlib.game.records import Games, SearchStatistics, write_games, write_search
 from hexlib.nn.cache import CachedEvaluator
 from hexlib.nn.checkpoint import load_checkpoint
@@ -145,7 +146,7 @@ def _product(games: list[PlayedGame], board_size: int) -> tuple[Games, SearchSta
         Games(
             board_size,
             joined("moves", np.int16),
-            np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+            offsets_of(np.array(lengths, np.int64)),
             np.array([game.winner for game in games], np.int8),
         ),
         SearchStatistics(
