@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from hexlib import files, logs
-from hexlib.nn.device import Device, choose
+from hexlib.nn.device import choose
 from hexlib.settings import Evaluate, Inference
 from hexlib.stages.evaluate.match import match
 from hexlib.stages.evaluate.sides import ANCHORS, Side, anchor_side, checkpoint_side
@@ -19,12 +19,6 @@ PILOT_GAMES = 24  # by the raw policies, which cost next to nothing
 # An even game tells 1/4, in the units of θ⁻²; one with such a chance still half of it. Beyond that
 # even a jump over the whole ladder is not worth it.
 MOST_CERTAIN = 0.85
-
-
-def _raw_score(a: Path, b: Path, settings: Evaluate, size: int, seed: int, device: Device) -> float:
-    """Score of a against b without search."""
-    sides = [checkpoint_side(path, size, 0, settings.batch_size, device) for path in (a, b)]
-    return match(sides[0], sides[1], size, PILOT_GAMES, seed)["score"]
 
 
 def most_telling(scores: list[float]) -> int:
@@ -56,8 +50,9 @@ def pool(
     newest = side(checkpoint, settings.simulations)
     matches = []
     if earlier and settings.earlier_games:
+        raw = side(checkpoint, 0)
         scores = [
-            _raw_score(checkpoint, path, settings, board_size, seed, device) for path in earlier
+            match(raw, side(path, 0), board_size, PILOT_GAMES, seed)["score"] for path in earlier
         ]
         chosen = earlier[most_telling(scores)]
         logs.detail("pilot scores: %s, plays %s", scores, chosen)
