@@ -1,11 +1,13 @@
 """Searches that are over when they start: they ask no network. Fixed opponents play by them."""
 
+from abc import ABC, abstractmethod
+
 import numpy as np
 
 from hexlib.search.interface import LEARN_PLAYED, Found, Positions
 
 
-class InstantSearch:
+class InstantSearch(ABC):
     """Implements `interface.Search` for all that `choose` moves by itself."""
 
     def __init__(self, slots: int, board_size: int):
@@ -14,9 +16,9 @@ class InstantSearch:
         self.board_size = board_size
         self._move = np.zeros(slots, np.int16)
 
+    @abstractmethod
     def choose(self, positions: Positions, keys: np.ndarray, moves: np.ndarray) -> None:
         """Fill `moves` int16 [K] for positions [K], as `keys` uint64 [K] decide what is random."""
-        raise NotImplementedError
 
     def start(
         self,
