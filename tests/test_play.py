@@ -1,5 +1,6 @@
 """Playing against a checkpoint: the rules, the player, the server's answers and its bounds."""
 
+import contextlib
 import json
 import threading
 import time
@@ -223,8 +224,9 @@ def test_game_without_moves_or_with_a_wrong_one_is_bad_input(player):
         analysis.analyse(player, SIZE, cells("a1c3c3"), 4, "x")
 
 
-@pytest.fixture(scope="module")
-def served(player):
+@contextlib.contextmanager
+def serving(player):
+    """The address of a page that a player serves, without a slash at its end."""
     config = uvicorn.Config(server.app(player, "a network"), port=0, log_level="error")
     running = uvicorn.Server(config)
     socket = config.bind_socket()
@@ -232,9 +234,15 @@ def served(player):
     thread.start()
     while not running.started:
         time.sleep(0.01)
-    yield SimpleNamespace(address=f"http://127.0.0.1:{socket.getsockname()[1]}")
+    yield f"http://127.0.0.1:{socket.getsockname()[1]}"
     running.should_exit = True
     thread.join()
+
+
+@pytest.fixture(scope="module")
+def served(player):
+    with serving(player) as address:
+        yield SimpleNamespace(address=address)
 
 
 def ask(served, path, data=None, **headers):

@@ -1,15 +1,10 @@
 """Whole games against the network, by clicking and by keyboard alone."""
 
-import threading
-import time
-
 import pytest
-import uvicorn
 from browser import Visitor, browser  # noqa: F401, a fixture
-from test_play import checkpoint, player  # noqa: F401, fixtures
+from test_play import checkpoint, player, serving  # noqa: F401, two fixtures
 
 from hexlib.game.board import BLUE, RED
-from hexlib.play import server
 from hexlib.play.notes import read_game
 from hexlib.play.standing import standing_after
 
@@ -19,16 +14,8 @@ SIZE = 5
 
 @pytest.fixture(scope="module")
 def address(player):  # noqa: F811
-    config = uvicorn.Config(server.app(player, "a network"), port=0, log_level="error")
-    running = uvicorn.Server(config)
-    socket = config.bind_socket()
-    thread = threading.Thread(target=running.run, kwargs={"sockets": [socket]})
-    thread.start()
-    while not running.started:
-        time.sleep(0.01)
-    yield f"http://127.0.0.1:{socket.getsockname()[1]}/"
-    running.should_exit = True
-    thread.join()
+    with serving(player) as served:
+        yield f"{served}/"
 
 
 @pytest.fixture(params=[(1280, "light"), (360, "dark")], ids=["wide", "narrow"])
