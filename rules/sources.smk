@@ -1,7 +1,7 @@
-"""Buckets of the games that `train.sources` names, made by the stages before training."""
+"""Buckets of the games that `train.sources` names, made by the rules of the stages before training."""
 
 
-rule source_clean:
+use rule clean as source_clean with:
     input:
         unpack(games_of_source),
     output:
@@ -13,27 +13,21 @@ rule source_clean:
         log_of_source("clean"),
     benchmark:
         benchmark_of_source("clean")
-    conda:
-        "../envs/hexlib.yaml"
-    threads: 1
     resources:
         mem_mb=growing(4000),
         runtime=growing(120),
         gpu=0,
         on_corrupt=CONFIG.on_corrupt,
     params:
-        folder=folder_of_output,
+        given=lambda wildcards, input: input.games,
+        spent=[],
         board=board_of_source,
         flags=f"--chunks 1 {options(CONFIG.clean, {'chunk_size'})}",
-        code=code_version("hexlib.stages.clean"),
     message:
         "Source {wildcards.source}, clean"
-    shell:
-        "hexlib clean {input.games:q} --output-dir {params.folder:q} {params.board} {params.flags}"
-        " --on-corrupt {resources.on_corrupt:q} --log {log:q}"
 
 
-rule source_process:
+use rule process as source_process with:
     input:
         games=rules.source_clean.output.games,
         search=rules.source_clean.output.search,
@@ -43,9 +37,6 @@ rule source_process:
         log_of_source("process"),
     benchmark:
         benchmark_of_source("process")
-    conda:
-        "../envs/hexlib.yaml"
-    threads: 1
     resources:
         mem_mb=growing(4000),
         runtime=growing(120),
@@ -53,16 +44,11 @@ rule source_process:
         on_corrupt=CONFIG.on_corrupt,
     params:
         board=board_of_source,
-        flags=options(CONFIG.process),
-        code=code_version("hexlib.stages.process"),
     message:
         "Source {wildcards.source}, process"
-    shell:
-        "hexlib process {input.games:q} --output {output.positions:q} {params.board} {params.flags}"
-        " --on-corrupt {resources.on_corrupt:q} --log {log:q}"
 
 
-rule source_scatter:
+use rule scatter as source_scatter with:
     input:
         positions=rules.source_process.output.positions,
     output:
@@ -71,46 +57,26 @@ rule source_scatter:
         log_of_source("scatter"),
     benchmark:
         benchmark_of_source("scatter")
-    conda:
-        "../envs/hexlib.yaml"
-    threads: 1
     resources:
         mem_mb=growing(4000),
         runtime=growing(60),
         gpu=0,
-    params:
-        folder=folder_of_output,
-        flags=f"{SEED} {options(CONFIG.shuffle)}",
-        code=code_version("hexlib.stages.shuffle"),
     message:
         "Source {wildcards.source}, shuffle: positions into buckets"
-    shell:
-        "hexlib shuffle scatter {input.positions:q} --output-dir {params.folder:q} {params.flags}"
-        " --log {log:q}"
 
 
-rule source_shuffle:
+use rule shuffle as source_shuffle with:
     input:
-        parts=rules.source_scatter.output.parts,
+        parts=[rules.source_scatter.output.parts],
     output:
         bucket=of_source("shuffle/bucket_{bucket}.npz"),
     log:
         log_of_source("bucket_{bucket}"),
     benchmark:
         benchmark_of_source("bucket_{bucket}")
-    conda:
-        "../envs/hexlib.yaml"
-    threads: 1
     resources:
         mem_mb=growing(4000),
         runtime=growing(60),
         gpu=0,
-    params:
-        folder=lambda wildcards, input: str(Path(input.parts).parent),
-        flags=SEED,
-        code=code_version("hexlib.stages.shuffle"),
     message:
         "Source {wildcards.source}, shuffle: bucket {wildcards.bucket}"
-    shell:
-        "hexlib shuffle gather {params.folder:q} --bucket {wildcards.bucket}"
-        " --output {output.bucket:q} {params.flags} --log {log:q}"

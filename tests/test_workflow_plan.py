@@ -411,6 +411,26 @@ def test_a_run_ends_by_saying_what_it_made(new_project):
     assert "Report: results/tiny/report/index.html" in said
 
 
+def test_games_beside_the_runs_own_become_buckets_of_a_source(new_project):
+    project = new_project()
+    project.write("old games/deep/a.trmph", "#5,a1b2 b\n")
+    project.write("old games/b.txt", "#5,a1b2 b\n")
+    overlay = project.write("beside.yaml", "train: {sources: [{path: old games}]}")
+    settings = ("train", "--configfile", TINY, overlay)
+    jobs = project.plan(*settings)
+    made = {name: jobs[f"source_{name}"] for name in ("clean", "process", "scatter", "shuffle")}
+    assert made == {"clean": 1, "process": 1, "scatter": 1, "shuffle": 3}
+    project.run(*settings)
+    (folder,) = (project.folder / "results/tiny/sources").iterdir()
+    cleaned = (folder / "clean/rejected.tsv").read_text()
+    assert cleaned.startswith("clean old games/b.txt old games/deep/a.trmph --output-dir ")
+    assert "--board-size 5 --chunks 1 " in cleaned
+    trained = (project.folder / "results/tiny/gen_001/train/checkpoint.pt").read_text()
+    assert f"results/tiny/sources/{folder.name}/shuffle" in trained
+    assert not (folder / "scattered").exists(), "what is between is dropped"
+    assert project.plan(*settings) == {}
+
+
 def test_every_rule_says_what_it_needs():
     wanted = ("output", "log", "benchmark", "params", "threads", "resources", "conda", "message")
     count = 0
@@ -423,4 +443,13 @@ def test_every_rule_says_what_it_needs():
             assert all(f"{key}=" in resources for key in ("mem_mb", "runtime", "gpu")), name
             assert "code=" in body, name
             count += 1
+    # The same commands for games beside the run's own: files, resources and message are theirs.
+    sources = (REPOSITORY / "rules/sources.smk").read_text()
+    pattern = r"^use rule \w+ as (\w+) with:\n((?:    .*\n|\n)*)"
+    for name, body in re.findall(pattern, sources, re.M):
+        directives = re.findall(r"^    (\w+):", body, re.M)
+        assert {"output", "log", "benchmark", "resources", "message"} <= set(directives), name
+        resources = body.partition("resources:")[2]
+        assert all(f"{key}=" in resources for key in ("mem_mb", "runtime", "gpu")), name
+        count += 1
     assert count == 20
