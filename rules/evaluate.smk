@@ -1,6 +1,5 @@
 """How strong each generation is: against others, and on solved positions."""
 
-UNMATCHED = {"batch_size", "positions", "earlier_games", "anchor_games", "gate"}
 # On different boards a player is not equally strong, so a ladder is of one.
 RANKED = on_board_of(LAST, range(LAST + 1))
 UNRANKED = [gen for gen in range(LAST + 1) if gen not in RANKED]

@@ -153,3 +153,7 @@ def has_solved(gen):
         return size == CONFIG.board_size
     shipped = PACKAGE / f"data/solved/positions_{size}x{size}.csv"
     return CONFIG.evaluate.positions == "auto" and shipped.is_file()
+
+
+# What of `evaluate` no match depends on.
+UNMATCHED = {"batch_size", "positions", "earlier_games", "anchor_games", "gate"}

@@ -108,7 +108,7 @@ rule train:
         folder=folder_of_output,
         generation=generation_of,
         flags=f"--by {CONFIG.train.sweep_by} {SEED}"
-        f" {options(CONFIG.evaluate, {'batch_size', 'positions'})} {INFERENCE}",
+        f" {options(CONFIG.evaluate, UNMATCHED) if CONFIG.train.sweep_by == 'match' else ''} {INFERENCE}",
         spent=progress_of("trials", LAST),
         code=code_version("hexlib.stages.train.sweep"),
     message:

@@ -131,4 +131,6 @@ def test_four_trials_of_the_tiny_run(new_project):
     channels = load_checkpoint(folder / "checkpoint.pt").network.settings.channels
     assert channels == table["net.channels"][0]
     assert project.plan(*options) == {}
+    unused = "evaluate={games: 6, anchor_games: 3, gate: true}"
+    assert project.plan(*options, "--config", unused) == {}, "no trial is compared by a match"
     assert not (project.folder / "results/tiny/.progress/gen_000/trials").exists()

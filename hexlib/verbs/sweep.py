@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         " that is best in that. Default: validation.",
     )
     common_options(parser, "output_dir", "seed")
-    add_options(parser, settings.Evaluate, {"positions"})
+    add_options(parser, settings.Evaluate, {"positions", "earlier_games", "anchor_games", "gate"})
     add_options(parser, settings.Inference)
 
 
