@@ -2,9 +2,9 @@
 
 Searches of successive moves of a game share most of their tree, and games share their openings. A
 board and its 180° turn are the same position for the player to move (and the colours are already
-exchanged by turning the board for him), so one of the two stands for both: the one whose hash is
-smaller is what the network sees. That is so with a cache of any size, even 0, so that the size
-changes no answer.
+exchanged by turning the board for him), so one of the two stands for both: the one that comes first
+in the order of cells is what the network sees. That is so with a cache of any size, even 0, so that
+the size changes no answer.
 """
 
 from typing import NamedTuple
@@ -17,19 +17,36 @@ from hexlib.nn.inference import Evaluator
 
 
 @kernel
-def _hashes(board, zobrist):
-    """128-bit hashes of a board int8 [A] and of its 180° turn, two uint64 each (Zobrist 1970)."""
-    here, here_too = np.uint64(0), np.uint64(0)
-    turned, turned_too = np.uint64(0), np.uint64(0)
+def _comes_after(board):
+    """Whether a board int8 [A] comes after its own 180° turn in the order of their cells."""
     last = len(board) - 1
+    for cell in range(len(board) // 2):
+        if board[cell] != board[last - cell]:
+            return board[cell] > board[last - cell]
+    return False
+
+
+@kernel
+def _hash(board, zobrist):
+    """128-bit hash of a board int8 [A], two uint64 (Zobrist 1970)."""
+    one, other = np.uint64(0), np.uint64(0)
     for cell in range(len(board)):
         stone = board[cell]
         if stone:
-            here ^= zobrist[0, stone - 1, cell]
-            here_too ^= zobrist[1, stone - 1, cell]
-            turned ^= zobrist[0, stone - 1, last - cell]
-            turned_too ^= zobrist[1, stone - 1, last - cell]
-    return (here, here_too), (turned, turned_too)
+            one ^= zobrist[stone - 1, cell, 0]
+            other ^= zobrist[stone - 1, cell, 1]
+    return one, other
+
+
+@kernel
+def _turn_into(into, source, turned):
+    """Copy what belongs to the cells of a board, [A], to those of its 180° turn if asked to."""
+    if turned:
+        last = len(source) - 1
+        for cell in range(len(source)):
+            into[cell] = source[last - cell]
+    else:
+        copy_into(into, source)
 
 
 class Batch(NamedTuple):
@@ -47,23 +64,21 @@ class Batch(NamedTuple):
 def _look_up(boards, zobrist, table_keys, table_logits, table_values, batch):
     """Answer what is known; gathers the rest into `misses` and `unknown`, returns how many."""
     keys, turned, logits, values, misses, unknown = batch
-    area = boards.shape[1]
     missing = 0
     size = len(table_values)
     for k in range(len(boards)):
-        straight, around = _hashes(boards[k], zobrist)
-        turned[k] = around < straight
-        keys[k, 0], keys[k, 1] = around if turned[k] else straight
-        slot = np.int64(keys[k, 0] % np.uint64(size)) if size else 0
-        if size and table_keys[slot, 0] == keys[k, 0] and table_keys[slot, 1] == keys[k, 1]:
-            values[k] = table_values[slot]
-            for cell in range(area):
-                logits[k, cell] = table_logits[slot, area - 1 - cell if turned[k] else cell]
-        else:
-            misses[missing] = k
-            for cell in range(area):
-                unknown[missing, cell] = boards[k, area - 1 - cell if turned[k] else cell]
-            missing += 1
+        turned[k] = _comes_after(boards[k])
+        asked = unknown[missing]
+        _turn_into(asked, boards[k], turned[k])
+        if size:
+            keys[k, 0], keys[k, 1] = _hash(asked, zobrist)
+            slot = np.int64(keys[k, 0] % np.uint64(size))
+            if table_keys[slot, 0] == keys[k, 0] and table_keys[slot, 1] == keys[k, 1]:
+                values[k] = table_values[slot]
+                _turn_into(logits[k], table_logits[slot], turned[k])
+                continue
+        misses[missing] = k
+        missing += 1
     return missing
 
 
@@ -71,13 +86,11 @@ def _look_up(boards, zobrist, table_keys, table_logits, table_values, batch):
 def _remember(new_logits, new_values, table_keys, table_logits, table_values, batch):
     """Put the network's answers into the table, in place of what lay there, and hand them on."""
     keys, turned, logits, values, misses, _ = batch
-    area = logits.shape[1]
     size = len(table_values)
     for row in range(len(new_values)):
         k = misses[row]
         values[k] = new_values[row]
-        for cell in range(area):
-            logits[k, cell] = new_logits[row, area - 1 - cell if turned[k] else cell]
+        _turn_into(logits[k], new_logits[row], turned[k])
         if size:
             slot = np.int64(keys[k, 0] % np.uint64(size))
             table_keys[slot, 0], table_keys[slot, 1] = keys[k, 0], keys[k, 1]
@@ -94,7 +107,7 @@ class CachedEvaluator:
         self.asked = 0  # boards so far, of which evaluator.evaluated were not known
         area = evaluator.board_size**2
         seeds = np.arange(4 * area, dtype=np.uint64)
-        self._zobrist = np.array([rng.mix(seed) for seed in seeds], np.uint64).reshape(2, 2, area)
+        self._zobrist = np.array([rng.mix(seed) for seed in seeds], np.uint64).reshape(2, area, 2)
         # The key 0 of an empty slot is that of the empty board, which must not seem known.
         keys = np.full((size, 2), np.uint64(1))
         self._look_up, self._remember = SameTypes(_look_up), SameTypes(_remember)

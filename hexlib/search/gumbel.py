@@ -165,17 +165,49 @@ def _finish(tree, roots, g):
 
 
 @kernel
-def _advance(tree, roots, slots, budgets, visit_tables, neighbours, own_edges, done):
-    """Simulate in each slot until it waits for the network or is done.
+def _absorb(tree, roots, g, n, logits, value):
+    """Give a waiting slot's newest node its policy and value, and back the value up."""
+    node = tree.nodes[g] - 1
+    allowed, own = tree.allowed[g], roots.scratch if node else roots.logits[g]
+    if tree.colour[g, node] == BLUE:
+        for cell in range(n * n):
+            own[cell] = logits[cell] if allowed[cell] else EXCLUDED
+    else:
+        for row in range(n):
+            for column in range(n):
+                cell = row * n + column
+                own[cell] = logits[column * n + row] if allowed[cell] else EXCLUDED
+    softmax(own, tree.untried[g, node])
+    tree.raw_value[g, node] = value
+    if node:
+        back_up(tree, g, node, value)
+    else:
+        for cell in range(n * n):
+            roots.rank[g, cell] += own[cell]
+            roots.untried[g, cell] = roots.rank[g, cell]
+    roots.state[g] = READY
 
-    Fills `done` int64 [K] with the slots that are and returns how many.
+
+@kernel
+def _advance(
+    tree, roots, slots, n, logits, values, budgets, visit_tables, neighbours, own_edges, done
+):
+    """Take the answers to what each slot waits for, and simulate until it waits again or is done.
+
+    A slot's part of the tree does not stay in the processor's cache while the others have their
+    turn, so all that is to do there is done in one go. Fills `done` int64 [K] with the slots that
+    are and returns how many.
     """
     count = 0
-    for g in slots:
+    for k in range(len(slots)):
+        g = slots[k]
+        _absorb(tree, roots, g, n, logits[k], values[k])
         effort = roots.effort[g]
         while roots.state[g] == READY:
             if roots.simulations[g] >= budgets[effort] or tree.solved[g, 0] != 0:
                 _finish(tree, roots, g)
+                done[count] = g
+                count += 1
                 break
             table = visit_tables[effort]
             wanted = table[min(tree.choices[g, 0], len(table) - 1), roots.simulations[g]]
@@ -193,9 +225,6 @@ def _advance(tree, roots, slots, budgets, visit_tables, neighbours, own_edges, d
                     break
                 solve_upwards(tree, g, child)
             back_up(tree, g, child, tree.solved[g, child])
-        if roots.state[g] == DONE:
-            done[count] = g
-            count += 1
     return count
 
 
@@ -214,32 +243,6 @@ def _gather(tree, roots, n, slots, boards):
         turn_board(tree.cells[g, node], tree.colour[g, node], n, boards[count])
         count += 1
     return count
-
-
-@kernel
-def _absorb(tree, roots, slots, n, logits, values):
-    """Give each waiting slot's newest node its policy and value, and back the value up."""
-    for k in range(len(slots)):
-        g = slots[k]
-        node = tree.nodes[g] - 1
-        allowed, own = tree.allowed[g], roots.scratch if node else roots.logits[g]
-        if tree.colour[g, node] == BLUE:
-            for cell in range(n * n):
-                own[cell] = logits[k, cell] if allowed[cell] else EXCLUDED
-        else:
-            for row in range(n):
-                for column in range(n):
-                    cell = row * n + column
-                    own[cell] = logits[k, column * n + row] if allowed[cell] else EXCLUDED
-        softmax(own, tree.untried[g, node])
-        tree.raw_value[g, node] = values[k]
-        if node:
-            back_up(tree, g, node, values[k])
-        else:
-            for cell in range(n * n):
-                roots.rank[g, cell] += own[cell]
-                roots.untried[g, cell] = roots.rank[g, cell]
-        roots.state[g] = READY
 
 
 @kernel
@@ -277,8 +280,7 @@ class GumbelSearch:
         self._roots = new_roots(slots, board_size**2)
         self._waiting = np.empty(0, np.int64)
         self._start, self._advance = SameTypes(_start), SameTypes(_advance)
-        self._gather, self._absorb = SameTypes(_gather), SameTypes(_absorb)
-        self._found = SameTypes(_found)
+        self._gather, self._found = SameTypes(_gather), SameTypes(_found)
 
     def start(
         self,
@@ -296,13 +298,6 @@ class GumbelSearch:
         )
         return done[:count]
 
-    def advance(self, slots: np.ndarray) -> np.ndarray:
-        """See `interface.Search`."""
-        done = np.empty(len(slots), np.int64)
-        plan = (self._budgets, self._visit_tables)
-        count = self._advance(self._tree, self._roots, slots, *plan, *self._geometry, done)
-        return done[:count]
-
     def waiting(self) -> np.ndarray:
         """See `interface.Search`."""
         slots = np.empty(self.slots, np.int64)
@@ -311,10 +306,14 @@ class GumbelSearch:
         self._waiting = slots[:count]
         return boards[:count]
 
-    def absorb(self, logits: np.ndarray, values: np.ndarray) -> np.ndarray:
+    def advance(self, logits: np.ndarray, values: np.ndarray) -> np.ndarray:
         """See `interface.Search`."""
-        self._absorb(self._tree, self._roots, self._waiting, self.board_size, logits, values)
-        return self._waiting
+        slots = self._waiting
+        done = np.empty(len(slots), np.int64)
+        answers = (slots, self.board_size, logits, values)
+        plan = (self._budgets, self._visit_tables)
+        count = self._advance(self._tree, self._roots, *answers, *plan, *self._geometry, done)
+        return done[:count]
 
     def found(self, slots: np.ndarray) -> Found:
         """See `interface.Search`; the value is the mean over all simulations and the root's own."""

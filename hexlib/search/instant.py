@@ -34,15 +34,11 @@ class InstantSearch(ABC):
         self._move[slots] = moves
         return slots
 
-    def advance(self, slots: np.ndarray) -> np.ndarray:
-        """See `interface.Search`: all are done."""
-        return slots
-
     def waiting(self) -> np.ndarray:
         """See `interface.Search`: none waits."""
         return np.empty((0, self.board_size**2), np.int8)
 
-    def absorb(self, logits: np.ndarray, values: np.ndarray) -> np.ndarray:
+    def advance(self, logits: np.ndarray, values: np.ndarray) -> np.ndarray:
         """See `interface.Search`: nothing was asked."""
         return np.empty(0, np.int64)
 

@@ -65,14 +65,11 @@ class Search(Protocol):
         bool [P] is set, a search that can spends less. Returns the slots that are done already.
         """
 
-    def advance(self, slots: np.ndarray) -> np.ndarray:
-        """Go on in `slots` as far as possible; returns those that are done."""
-
     def waiting(self) -> np.ndarray:
         """The boards to evaluate, int8 [R, A], turned for their player to move; maybe none."""
 
-    def absorb(self, logits: np.ndarray, values: np.ndarray) -> np.ndarray:
-        """Take the answers to `waiting`, [R, A] and [R]; returns the slots that can advance."""
+    def advance(self, logits: np.ndarray, values: np.ndarray) -> np.ndarray:
+        """Take the answers to `waiting`, [R, A] and [R], and go on; returns the slots now done."""
 
     def found(self, slots: np.ndarray) -> Found:
         """The results of slots that are done, which are free from then on."""
@@ -124,4 +121,4 @@ def search_all(
         boards = search.waiting()
         if not len(boards):
             return result
-        done = search.advance(search.absorb(*evaluator(boards)))
+        done = search.advance(*evaluator(boards))

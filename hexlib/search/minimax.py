@@ -187,11 +187,6 @@ class MinimaxSearch:
         _start(self._nodes, slots, positions, rows, *self._geometry)
         return slots[self._nodes.state[slots] == DONE]
 
-    def advance(self, slots: np.ndarray) -> np.ndarray:
-        """See `interface.Search`."""
-        _advance(self._nodes, slots, len(self._widths))
-        return slots[self._nodes.state[slots] == DONE]
-
     def waiting(self) -> np.ndarray:
         """See `interface.Search`: the newest level of each waiting slot, equal positions once."""
         nodes = self._nodes
@@ -208,12 +203,14 @@ class MinimaxSearch:
         self._waiting = owner, which, row_of
         return boards
 
-    def absorb(self, logits: np.ndarray, values: np.ndarray) -> np.ndarray:
+    def advance(self, logits: np.ndarray, values: np.ndarray) -> np.ndarray:
         """See `interface.Search`."""
         owner, which, row_of = self._waiting
-        logits, values = logits[row_of], values[row_of]
-        _absorb(self._nodes, owner, which, logits, values, self._widths, *self._geometry)
-        return np.unique(owner)
+        answers = (owner, which, logits[row_of], values[row_of])
+        _absorb(self._nodes, *answers, self._widths, *self._geometry)
+        slots = np.unique(owner)
+        _advance(self._nodes, slots, len(self._widths))
+        return slots[self._nodes.state[slots] == DONE]
 
     def found(self, slots: np.ndarray) -> Found:
         """See `interface.Search`; `simulations` counts the positions valued or solved."""

@@ -59,10 +59,6 @@ class PolicySearch:
         self._is_waiting[slots] = True
         return slots[:0]
 
-    def advance(self, slots: np.ndarray) -> np.ndarray:
-        """See `interface.Search`."""
-        return slots[~self._is_waiting[slots]]
-
     def waiting(self) -> np.ndarray:
         """See `interface.Search`."""
         self._waiting = np.flatnonzero(self._is_waiting)
@@ -70,7 +66,7 @@ class PolicySearch:
         turned(self._cells[self._waiting], self._colours[self._waiting], self.board_size, boards)
         return boards
 
-    def absorb(self, logits: np.ndarray, values: np.ndarray) -> np.ndarray:
+    def advance(self, logits: np.ndarray, values: np.ndarray) -> np.ndarray:
         """See `interface.Search`."""
         n = self.board_size
         red = self._colours[self._waiting] != BLUE

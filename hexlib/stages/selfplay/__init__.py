@@ -129,7 +129,7 @@ def play(
         boards = search.waiting()
         if not len(boards):
             break
-        done = search.advance(search.absorb(*evaluator(boards)))
+        done = search.advance(*evaluator(boards))
     if settings.resign_value > 0:
         logs.log.info(f"{progress.name}: {resignations}")
 
