@@ -1,5 +1,6 @@
 """A wire to a server that breaks in the middle of what it carries, a few times."""
 
+import select
 import socket
 import socketserver
 import struct
@@ -38,25 +39,25 @@ class _Connection(socketserver.BaseRequestHandler):
     server: FrayingWire
 
     def handle(self) -> None:
+        # One thread holds both ends, so that closing them is at once what their peers see.
         with socket.create_connection(self.server.target) as ahead:
-            back = threading.Thread(target=self._carry, args=(ahead, self.request), daemon=True)
-            back.start()
-            self._carry(self.request, ahead)
-            back.join()
+            ends = {self.request: ahead, ahead: self.request}
+            while True:
+                for source in select.select(list(ends), [], [])[0]:
+                    try:
+                        block = source.recv(BLOCK)
+                        if not block:
+                            return
+                        if self.server.is_to_break(len(block)):
+                            ends[source].sendall(block[: len(block) // 2])
+                            return self._reset(*ends)
+                        ends[source].sendall(block)
+                    except OSError:
+                        return self._reset(*ends)
 
-    def _carry(self, source: socket.socket, target: socket.socket) -> None:
-        try:
-            while block := source.recv(BLOCK):
-                if self.server.is_to_break(len(block)):
-                    for end in (self.request, source, target):
-                        end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
-                    target.sendall(block[: len(block) // 2])
-                    raise ConnectionResetError
-                target.sendall(block)
-            target.shutdown(socket.SHUT_WR)
-        except OSError:
-            for end in (source, target):
-                try:
-                    end.shutdown(socket.SHUT_RDWR)
-                except OSError:
-                    continue
+    def _reset(self, *ends: socket.socket) -> None:
+        # A reset, and no orderly end: Python's http.client takes an end within the header of an
+        # answer for the header's end.
+        for end in ends:
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+            end.close()
