@@ -247,6 +247,13 @@ class Train(Section):
     sources: list[Source] = Field(
         [], description="Buckets or games to train on beside the run's window."
     )
+    earlier_boards: float = Field(
+        0.1,
+        ge=0,
+        le=1000,
+        description="Of a curriculum: weight, as that of a source, of the positions of the last"
+        " generation on each board before; 0 leaves them out.",
+    )
     sweep: dict[str, list[Value]] | list[dict[str, Value]] = Field(
         {},
         description="Trials, of which each generation takes the best: lists of values of `net.…` or"
@@ -416,7 +423,8 @@ class Config(Section):
             for key in trial:
                 section, _, name = key.partition(".")
                 known: Any = {"net": Net, "train": Train}.get(section)
-                fixed = ("sources", "sweep", "sweep_by", "processes", "keep_last", "keep_every")
+                fixed = {"sources", "earlier_boards", "sweep", "sweep_by", "processes"}
+                fixed |= {"keep_last", "keep_every"}
                 if known is None or name not in known.model_fields or name in fixed:
                     raise ValueError(
                         f"train.sweep: {key} is no key of net or train to try values of"

@@ -15,6 +15,7 @@ from hexlib import checksums, faults, files, hold, sources
 from hexlib.code import PACKAGE, code_version
 from hexlib.config import options, validate
 from hexlib.errors import BadInput
+from hexlib.settings import Source
 from hexlib.summary import summary
 
 

@@ -88,11 +88,34 @@ def games_of_source(wildcards):
     return {"games": games, "search": [path for path in beside if path.is_file()]}
 
 
+def last_on_earlier_boards(gen):
+    """The last generation on each board of the curriculum before a generation's own."""
+    if not CONFIG.train.earlier_boards:
+        return []
+    last = {CONFIG.board_size_of(one): one for one in range(gen)}
+    last.pop(CONFIG.board_size_of(gen), None)
+    return list(last.values())
+
+
+def sources_of(gen):
+    """All that a generation trains on beside the window."""
+    earlier = [
+        Source(
+            path=product("shuffle", one),
+            weight=CONFIG.train.earlier_boards,
+            board_size=CONFIG.board_size_of(one),
+        )
+        for one in last_on_earlier_boards(gen)
+    ]
+    return [*SOURCES, *earlier]
+
+
 def training_inputs(wildcards):
     """The weights to go on from, with the optimiser's state after generation 0, and the rows."""
     gen = generation_of(wildcards)
     inputs = {
-        "beside": SOURCE_BUCKETS,
+        "beside": SOURCE_BUCKETS
+        + [bucket for one in last_on_earlier_boards(gen) for bucket in buckets_of(one)],
         "checkpoint": starting_checkpoint(wildcards),
         "summaries": [product("shuffle/summary.json", g) for g in window_of(gen)],
         "buckets": [bucket for g in window_of(gen) for bucket in buckets_of(g)],
@@ -108,10 +131,10 @@ def training_start(wildcards, input):
     return shlex.join(["--checkpoint", input.checkpoint, *state])
 
 
-# What of `train` no command is told as it stands: rates depend on the generation, what is kept of the
-# mini-epochs alters no product, and a sweep is rules of its own.
+# What of `train` no command is told as it stands: rates and earlier boards depend on the generation,
+# what is kept of the mini-epochs alters no product, and a sweep is rules of its own.
 NOT_FLAGS = {"learning_rate", "final_learning_rate", "decay_generations", "keep_last", "keep_every"}
-NOT_FLAGS |= {"processes", "sweep", "sweep_by"}
+NOT_FLAGS |= {"earlier_boards", "processes", "sweep", "sweep_by"}
 
 # Several processes that share a training are started by torchrun.
 TRAIN = "hexlib train"
@@ -119,8 +142,9 @@ if CONFIG.train.processes > 1:
     TRAIN = f"torchrun --standalone --nproc-per-node {CONFIG.train.processes} -m hexlib.cli train"
 
 
-def train_flags(train=CONFIG.train):
-    return options(train.model_copy(update={"sources": SOURCES}), NOT_FLAGS)
+def train_flags(wildcards, train=CONFIG.train):
+    beside = sources_of(generation_of(wildcards))
+    return options(train.model_copy(update={"sources": beside}), NOT_FLAGS)
 
 
 def learning_rates(wildcards, tried=CONFIG):

@@ -26,7 +26,7 @@ def trial_flags(wildcards):
     return " ".join(
         [
             learning_rates(wildcards, tried),
-            train_flags(tried.train),
+            train_flags(wildcards, tried.train),
             options(tried.net, prefix="net-") if net else "",
         ]
     )

@@ -30,15 +30,15 @@ rule train:
         folder=folder_of_output,
         generation=generation_of,
         rates=learning_rates,
-        flags=f"{SEED} {train_flags()}"
-        f" {options(CONFIG.window, {'generations', 'asynchronous'}, 'window-')} {INFERENCE}",
+        flags=train_flags,
+        shared=f"{SEED} {options(CONFIG.window, {'generations', 'asynchronous'}, 'window-')} {INFERENCE}",
         progress=progress_of("train", LAST),
         code=code_version("hexlib.stages.train"),
     message:
         "Generation {params.generation:03d}, train"
     shell:
         "{params.command} --source {params.sources:q} {params.start} --output-dir {params.folder:q}"
-        " --generation {params.generation} {params.rates} {params.flags}"
+        " --generation {params.generation} {params.rates} {params.flags} {params.shared}"
         " --keep-last {resources.keep_last} --keep-every {resources.keep_every}"
         " --tensorboard {resources.tensorboard:q}"
         " --progress-dir {params.progress:q} --keep-progress"

@@ -180,6 +180,7 @@ def test_games_that_somebody_else_made_need_no_selfplay(finished, new_project):
 def test_a_curriculum_carries_the_network_to_a_larger_board(new_project):
     project = new_project(stand_in=False)
     steps = "curriculum: [{board_size: 4, generations: 1}]\ngenerations: {count: 3}\n"
+    steps += "train: {earlier_boards: 1}\n"
     settings = (*TINY, project.write("steps.yaml", steps))
     done = project.snakemake("train", "report", "--cores", "2", *settings, timeout=1500)
     assert done.returncode == 0, done.stdout
@@ -190,7 +191,9 @@ def test_a_curriculum_carries_the_network_to_a_larger_board(new_project):
         assert made.lineage["board_size"] == sizes[-1]
         solved = json.loads((run / f"gen_{gen:03d}/evaluate/solved.json").read_text())
         assert solved["board_size"] == sizes[-1]
-    assert [one["name"] for one in made.lineage["sources"]] == ["gen_002", "gen_001"]
+    names = [one["name"] for one in made.lineage["sources"]]
+    assert names == ["gen_002", "gen_001", "results/tiny/gen_000/shuffle"]
+    assert made.lineage["sources"][2]["drawn"] > 0, "positions of the board before, for memory"
     ladder = pd.read_csv(run / "ladder.csv")
     players = {"gen_000", "gen_001", "gen_002", "random", "one-ply", "rollouts:2000"}
     assert set(ladder.generation) == players

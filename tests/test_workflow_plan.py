@@ -1,5 +1,6 @@
 """What Snakemake plans, run by a stand-in for `hexlib` that only makes the files."""
 
+import json
 import re
 import resource
 
@@ -109,11 +110,17 @@ def test_a_curriculum_goes_from_board_to_board(new_project):
         folder = f"gen_{gen:03d}"
         for path in ("selfplay/shard_0001.trmph", "clean/chunk_0000.trmph"):
             assert f"--board-size {size} " in said(project, f"{folder}/{path}"), (gen, path)
-        # Networks learn from their own board alone, and go on from the one before.
+        # Networks learn from the window on their own board, a little from the last generation on
+        # each board before, and go on from the network before.
         trained = said(project, f"{folder}/train/checkpoint.pt")
         sources = trained.partition("--source ")[2].partition(" --checkpoint")[0].split()
         first = [0, 0, 2, 3, 3][gen]
         assert sources == [f"results/tiny/gen_{g:03d}/shuffle" for g in range(first, gen + 1)]
+        told = [json.loads(word) for word in trained.split() if word.startswith('{"path"')]
+        beside = [(1, 3)] * (gen >= 2) + [(2, 4)] * (gen >= 3)
+        assert [(one["path"], one["weight"], one["board_size"]) for one in told] == [
+            (f"results/tiny/gen_{g:03d}/shuffle", 0.1, n) for g, n in beside
+        ]
         if gen:
             assert f"--checkpoint results/tiny/gen_{gen - 1:03d}/train/checkpoint.pt " in trained
     assert "--earlier --output" in said(project, "gen_003/evaluate/pool.json")

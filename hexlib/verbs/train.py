@@ -34,7 +34,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="Values by key that a trial of a sweep has; how it went, a failure too, is written to"
         " outcome.json in the output's folder.",
     )
-    add_options(parser, settings.Train, {"decay_generations", "processes", "sweep", "sweep_by"})
+    of_the_run = {"decay_generations", "earlier_boards", "processes", "sweep", "sweep_by"}
+    add_options(parser, settings.Train, of_the_run)
     add_options(parser, settings.Net, prefix="net_")
     add_options(parser, settings.Window, {"generations", "asynchronous"}, "window_")
     add_options(parser, settings.Inference)
