@@ -51,7 +51,7 @@ format: $(DEV) ## Format all code
 	@ruff format .
 	@snakefmt Snakefile rules
 
-schema: $(RUN) ## Write config/schema.yaml and config/README.md from hexlib/settings.py
+schema: $(RUN) ## Write config/schema.yaml and config/README.md from hexlib/run_config.py
 	@python -m hexlib.reference
 
 pictures: $(DEV) ## Make the documentation's pictures from a run: make pictures RUN_DIR=results/default

@@ -10,7 +10,8 @@ import yaml
 from pydantic import ValidationError
 
 from hexlib.errors import BadInput
-from hexlib.settings import Config, Section
+from hexlib.run_config import Config
+from hexlib.settings import Section
 
 
 def options(section: Section, leave_out: Container[str] = (), prefix: str = "") -> str:

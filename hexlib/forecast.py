@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hexlib import sources
-from hexlib.settings import Config
+from hexlib.run_config import Config
 
 # Seen in runs on 5×5 and 7×7 of up to 12 generations. Six of them took 0.87 to 1.00 times the disk
 # that `hexlib.plan` tells; the least where a fifth of the games were duplicates.

@@ -14,7 +14,8 @@ from hexlib.forecast import RECORD, Generation, bytes_of_move, forecast
 from hexlib.game import positions
 from hexlib.game.rows import record
 from hexlib.nn.model import HexNet
-from hexlib.settings import Config, Net
+from hexlib.run_config import Config
+from hexlib.settings import Net
 
 # Bytes, as found in files.
 MEMBER = 255  # of an npz, besides its array: headers, and its place in the directory

@@ -10,7 +10,8 @@ import yaml
 from pydantic.fields import FieldInfo
 
 from hexlib import files
-from hexlib.settings import Config, CurriculumStep, Section, Source, Value
+from hexlib.run_config import Config
+from hexlib.settings import CurriculumStep, Section, Source, Value
 
 CONFIG_FOLDER = Path(__file__).parents[1] / "config"
 
@@ -23,7 +24,8 @@ the command line, after the target: `snakemake --cores 6 train --config seed=7`.
 in this table is an error. The effective settings of a run, defaults filled in, are written to
 `RESULTS_DIR/RUN/config.yaml`.
 
-This table is generated: change `hexlib/settings.py` and run `make schema`.
+This table is generated: change `hexlib/settings.py`, or `hexlib/run_config.py` for the keys of no
+section, and run `make schema`.
 """
 
 BOUNDS = {
@@ -42,7 +44,7 @@ def schema() -> str:
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         **Config.model_json_schema(),
     }
-    head = "# Generated from hexlib/settings.py by `make schema`.\n"
+    head = "# Generated from hexlib/run_config.py by `make schema`.\n"
     return head + yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=100)
 
 

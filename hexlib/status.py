@@ -16,7 +16,7 @@ from hexlib import hold
 from hexlib.config import read_config
 from hexlib.errors import BadInput
 from hexlib.logs import DONE, duration
-from hexlib.settings import Config
+from hexlib.run_config import Config
 
 STAGES = ("selfplay", "clean", "process", "shuffle", "train", "evaluate")
 # A product of each job, below the folder of the generation.

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from hexlib import reference
 from hexlib.config import options, read_config, validate
 from hexlib.errors import BadInput
-from hexlib.settings import Config, Selfplay
+from hexlib.run_config import Config
+from hexlib.settings import Selfplay
 
 SETTINGS = [
     REPOSITORY / "config/config.yaml",

@@ -10,7 +10,8 @@ from synthetic import made_up_search, random_games
 from hexlib import cli, plan
 from hexlib.forecast import forecast
 from hexlib.game import records
-from hexlib.settings import Config, Process
+from hexlib.run_config import Config
+from hexlib.settings import Process
 from hexlib.stages import clean, process, shuffle
 
 REPOSITORY = Path(__file__).parents[1]
