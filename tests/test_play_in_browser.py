@@ -55,9 +55,14 @@ def cell(visitor, number):
 def test_whole_game_by_clicking(visitor, address):
     visitor.page.goto(f"{address}?size={SIZE}&simulations=16")
     visitor.part("hints").check()
+    made = 0
     while wait_for_turn(visitor):
         visitor.part("balance").wait_for()
         assert visitor.page.locator(".cell.best").count() == 1
+        if not made:
+            visitor.part("numbers").check()
+            assert visitor.barriers() == []
+        made += 1
         cell(visitor, empty(visitor)).click()
     moves = record(visitor)
     standing = standing_after(SIZE, moves)

@@ -70,6 +70,15 @@ class Board {
     });
   }
 
+  /** Tell a screen reader what stands on a board that is one picture: `stones` [A]. */
+  describe(stones) {
+    const n = Math.sqrt(stones.length);
+    const those = (colour) => namesOf(
+      [...stones.keys()].filter((cell) => stones[cell] === colour), n).join(", ") || "none";
+    this.svg.setAttribute("aria-label",
+      `Hex board of ${n} by ${n} cells. Blue stones: ${those(BLUE)}. Red stones: ${those(RED)}.`);
+  }
+
   /**
    * Paint a position. `stones` [A] as `stonesAfter` gives them; `last` is the cell of the last
    * move; `chain` the cells of the winning chain; `heat` a Map from cell to share of 1, in the

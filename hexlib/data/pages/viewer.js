@@ -13,7 +13,9 @@ class Viewer {
     }
     const keys = { ArrowLeft: -1, ArrowRight: 1, Home: -Infinity, End: Infinity };
     root.addEventListener("keydown", (event) => {
-      const typing = event.target.matches("input, select, textarea");
+      // The arrows are wanted where text is typed, and to scroll a board wider than the window.
+      const typing = event.target.matches("input, select, textarea")
+        || (event.target.matches(".scroll") && event.target.scrollWidth > event.target.clientWidth);
       if (typing || !(event.key in keys) || event.altKey || event.ctrlKey || event.metaKey) return;
       event.preventDefault();
       this.step(keys[event.key]);
@@ -98,6 +100,7 @@ class Viewer {
       best: here.best,
       numbers: new Map(on("numbers") ? made.map((move, ply) => [move, ply + 1]) : []),
     });
+    this.board.describe(stonesAfter(made, n));
     this.part("ply").value = this.ply;
     const edge = { first: 0, back: 0, on: moves.length, last: moves.length };
     for (const [name, ply] of Object.entries(edge)) this.part(name).disabled = this.ply === ply;
@@ -117,7 +120,7 @@ class Viewer {
   /** Scroll the list of moves, and nothing else, so that a button can be seen. */
   intoView(button) {
     const list = this.part("moves");
-    const top = button.offsetTop - list.offsetTop;
+    const top = button.offsetTop; // the list is positioned, so it counts from the list's top
     if (top < list.scrollTop || top + button.offsetHeight > list.scrollTop + list.clientHeight) {
       list.scrollTop = top - list.clientHeight / 2;
     }
