@@ -9,6 +9,10 @@ from synthetic_run import make_run
 from hexlib.game.convert import read_any
 from hexlib.game.hexworld import format_hexworld
 from hexlib.game.notation import cell_name, trmph_line
+from hexlib.nn.checkpoint import Checkpoint, save_checkpoint
+from hexlib.nn.model import random_network
+from hexlib.play.standing import standing_after
+from hexlib.settings import Net
 from hexlib.stages import report
 from hexlib.stages.report.read import read_run
 
@@ -125,6 +129,51 @@ def test_game_is_stepped_by_keys_buttons_and_jumps(visitor, run):
     assert visitor.part("balance").inner_text() == f"blue wins with {value:.0f} %"
     visitor.part("last").click()
     assert stones.count() == length
+
+
+@pytest.fixture(scope="module")
+def thought(tmp_path_factory):
+    """A run whose last network is there, and its page."""
+    folder = tmp_path_factory.mktemp("thought")
+    run = make_run(folder, 1)
+    network = random_network(Net(blocks=1, channels=8), 0)
+    save_checkpoint(run / "gen_000/train/checkpoint.pt", Checkpoint(network, [7], {}))
+    report.run(run, folder / "index.html")
+    return run, folder / "index.html"
+
+
+def test_line_and_values_that_the_last_network_expects(browser, thought, tmp_path):  # noqa: F811
+    run, path = thought
+    report.run(run, tmp_path / "again.html")
+    assert (tmp_path / "again.html").read_bytes() == path.read_bytes()
+    game = read_run(run).games[0]
+    for at, ply in enumerate(game.plies[:-1]):
+        standing_after(game.size, [*game.moves[:at], *ply.line])  # legal
+        assert ply.line
+    ply = game.plies[10]
+    assert len(ply.values) > 1
+    chances = [chance for _, chance in ply.values]
+    assert chances == sorted(chances, reverse=True)
+    assert 0 <= chances[-1] <= chances[0] <= 1
+    visitor = Visitor(browser, "file:")
+    visitor.page.goto(path.as_uri())
+    visitor.part("ply").fill("10")
+    visitor.part("line").check()
+    expected = visitor.page.locator("[data-viewer] .cell.expected")
+    assert expected.count() == len(ply.line[:9])
+    first = visitor.page.locator(f'[data-viewer] [data-cell="{ply.line[0]}"] text')
+    assert first.text_content() == "1"
+    visitor.part("line").uncheck()
+    visitor.part("values").check()
+    assert not visitor.part("policy").is_checked()
+    best = visitor.page.locator(f'[data-viewer] [data-cell="{ply.values[0][0]}"] text')
+    assert abs(int(best.text_content()) - 100 * chances[0]) <= 0.51
+    heated = visitor.page.locator('[data-viewer] .heat:not([fill-opacity="0"])')
+    assert heated.count() == len(chances)
+    assert "Chance to win by move: " in visitor.status()
+    assert visitor.overflow() == 0
+    assert visitor.faults == []
+    visitor.context.close()
 
 
 def test_games_are_chosen_and_copied(visitor, run, tmp_path):

@@ -14,6 +14,7 @@ from hexlib import ladder
 from hexlib.errors import BadInput
 from hexlib.files import read_json
 from hexlib.pages.games import ShownGame
+from hexlib.stages.report.ahead import look_ahead
 from hexlib.stages.report.games import games_worth_watching
 from hexlib.stages.report.pace import Pace, read_pace
 from hexlib.stages.report.sample import Sample, read_sample
@@ -182,6 +183,9 @@ def read_run(run_dir: Path, logs: Path | None = None) -> Run:
         run.ladder = _optional(run, run_dir, "ladder.csv", _ladder)
     if cleaned := last_with(run, "clean"):
         run.games = _optional(run, run_dir, f"{cleaned.name}/clean", games_worth_watching) or []
+        checkpoint = f"{cleaned.name}/train/checkpoint.pt"
+        if run.games and (run_dir / checkpoint).exists():  # a run at work may have none yet
+            _optional(run, run_dir, checkpoint, lambda path: look_ahead(run.games, path))
     _read_times(run, run_dir)
     return run
 
