@@ -50,7 +50,7 @@ def test_page_fits_every_window_and_has_no_fault(browser, path, width, scheme): 
 
 
 def test_page_of_a_long_run_is_small(visitor, path):
-    """What makes it draw soon: few bytes and few elements. docs/pictures.py measures the time."""
+    """Few bytes and few elements make it draw soon; docs/pictures.py takes the time."""
     assert path.stat().st_size < 1_000_000
     assert visitor.page.locator("*").count() < 12_000
     assert visitor.page.locator("canvas, img, iframe").count() == 0
