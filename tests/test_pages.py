@@ -6,6 +6,7 @@ import pytest
 from browser import Visitor, browser  # noqa: F401, a fixture
 from synthetic_run import make_run
 
+from hexlib.cli import main
 from hexlib.game.convert import read_any
 from hexlib.game.hexworld import format_hexworld
 from hexlib.game.notation import cell_name, trmph_line
@@ -173,6 +174,36 @@ def test_line_and_values_that_the_last_network_expects(browser, thought, tmp_pat
     assert "Chance to win by move: " in visitor.status()
     assert visitor.overflow() == 0
     assert visitor.faults == []
+    visitor.context.close()
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(360, "dark"), (1280, "light")])
+def test_an_analysed_game_marks_blunders(browser, thought, tmp_path, width, scheme):  # noqa: F811
+    """Red is about to join its edges through c3 alone, and blue's ninth move goes elsewhere."""
+    game, page = tmp_path / "game.trmph", tmp_path / "game.html"
+    game.write_text("#5,a1a3b1b3c1d3d1e3e5c3 r\n")
+    checkpoint = thought[0] / "gen_000/train/checkpoint.pt"
+    options = ["--checkpoint", str(checkpoint), "--output", str(page), "--simulations", "32"]
+    assert main(["analyze", str(game), *options, "--device", "cpu"]) == 0
+    visitor = Visitor(browser, "file:", width, scheme)
+    visitor.page.goto(page.as_uri())
+    ninth = visitor.part("moves").locator("button").nth(8)
+    assert "blunder" in ninth.get_attribute("aria-label")
+    visitor.part("ply").fill("8")
+    best = visitor.page.locator(".cell.best")
+    assert best.get_attribute("data-cell") == "12"  # c3
+    ninth.click()
+    assert re.search(
+        r"blue plays e5\. His chance goes from \d+% to 0%; best was c3\. A blunder",
+        (visitor.status()),
+    )
+    row = visitor.page.locator("tbody tr").nth(8).locator("th, td").all_inner_texts()
+    assert row[1:4] == ["blue", "e5", "c3"]
+    assert row[-1] == "blunder"
+    assert visitor.overflow() == 0
+    assert visitor.barriers() == []
+    assert visitor.faults == []
+    visitor.page.screenshot(path=tmp_path / "analysis.png", full_page=True)
     visitor.context.close()
 
 
