@@ -96,7 +96,16 @@ def page(game: ShownGame, judged: Sequence[Judgement], player: str, simulations:
         ]
         for one in judged
     ]
-    headers = ["move", "player", "played", "best", "chance before", "after", "given away", "verdict"]
+    headers = [
+        "move",
+        "player",
+        "played",
+        "best",
+        "chance before",
+        "after",
+        "given away",
+        "verdict",
+    ]
     return render(
         "analysis.html",
         ("board.js", "viewer.js"),
