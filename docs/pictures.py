@@ -1,5 +1,8 @@
 """Make the pictures of the documentation from a run: `make pictures RUN_DIR=results/default`.
 
+With a folder as a second argument, it has the report at two widths, light and dark, to look at, and
+prints how soon the browser had drawn it.
+
 Needs a Chromium on the PATH (Debian: `apt install chromium`) and what the tests need.
 """
 
@@ -33,6 +36,24 @@ def save(page: Page, name: str, part: str | None = None) -> None:
     else:
         page.screenshot(path=path)
     print(f"wrote {path}")
+
+
+def looks(browser: Browser, run: Path, folder: Path) -> None:
+    """The whole report as people may see it, and the milliseconds until it was drawn."""
+    folder.mkdir(parents=True, exist_ok=True)
+    report = run / "report/index.html"
+    print(f"{report}: {report.stat().st_size:,} bytes")
+    for width in (360, 1280):
+        for scheme in ("light", "dark"):
+            page = opened(browser, report.resolve().as_uri(), width, 900, scheme)
+            drawn = page.evaluate(
+                """new Promise((drawn) => requestAnimationFrame(() => setTimeout(() => drawn(
+                    Math.max(performance.getEntriesByType("navigation")[0].loadEventEnd,
+                      ...performance.getEntriesByType("paint").map((one) => one.startTime))))))"""
+            )
+            path = folder / f"report_{width}_{scheme}.png"
+            page.screenshot(path=path, full_page=True)
+            print(f"drawn in {drawn:,.0f} ms, wrote {path}")
 
 
 def pictures(browser: Browser, run: Path) -> None:
@@ -72,7 +93,8 @@ if __name__ == "__main__":
     if found is None:
         sys.exit("no chromium on the PATH; on Debian: apt install chromium")
     with sync_playwright() as playwright:
-        pictures(
-            playwright.chromium.launch(executable_path=found, args=["--no-sandbox"]),
-            Path(sys.argv[1]),
-        )
+        chromium = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        if len(sys.argv) > 2:
+            looks(chromium, Path(sys.argv[1]), Path(sys.argv[2]))
+        else:
+            pictures(chromium, Path(sys.argv[1]))

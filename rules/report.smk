@@ -14,6 +14,7 @@ rule report:
         summaries=in_all_generations("clean/summary.json"),
         games=expand(product("clean/chunk_{chunk}.trmph", LAST), chunk=CHUNKS),
         samples=in_all_generations("shuffle/bucket_0000.npz"),
+        checkpoint=product("train/checkpoint.pt", LAST),
         search=expand(product("clean/chunk_{chunk}.search.npz", LAST), chunk=CHUNKS),
     output:
         page=report(f"{RUN}/report/index.html", caption="captions/report.rst", category="Run"),
@@ -25,7 +26,7 @@ rule report:
         "../envs/hexlib.yaml"
     threads: 1
     resources:
-        mem_mb=growing(1000),
+        mem_mb=growing(2000),
         runtime=growing(30),
         gpu=0,
     params:

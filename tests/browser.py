@@ -42,6 +42,14 @@ class Visitor:
     def status(self):
         return self.part("status").inner_text()
 
+    def barriers(self):
+        """What axe-core finds that keeps people out (names of rules and parts of the page)."""
+        from axe_playwright_python.sync_playwright import Axe
+
+        # Text of SVG and on gradients it cannot judge: tests/test_palette.py looks at colours.
+        found = Axe().run(self.page).response["violations"]
+        return [(one["id"], [node["target"] for node in one["nodes"][:5]]) for one in found]
+
     def overflow(self):
         """Pixels by which the page is wider than the window."""
         return self.page.evaluate(

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from hexlib.cli import parser
 from hexlib.config import validate
 
 REPOSITORY = Path(__file__).parents[1]
@@ -119,6 +120,35 @@ def test_snakemake_commands_of_the_tutorial_plan_jobs(new_project):
     (command,) = commands(REPOSITORY / "docs/tutorial.md", "snakemake")
     plan = new_project().snakemake(*shlex.split(command)[1:], "--dry-run")
     assert plan.returncode == 0, plan.stdout
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_commands_that_are_not_run_here_are_understood(page):
+    """Those of runs that take long; tests/test_workflow.py runs what looks at a finished one."""
+    for command in commands(page, "hexlib"):
+        known = parser().parse_args(shlex.split(command)[1:])
+        assert known.verb == shlex.split(command)[1]
+    for command in commands(page, "make"):
+        target = shlex.split(command)[1]
+        assert re.search(rf"^{target}:", (REPOSITORY / "Makefile").read_text(), re.MULTILINE)
+
+
+def test_the_only_command_of_the_readme_is_that_of_the_tutorial():
+    tutorial = commands(REPOSITORY / "docs/tutorial.md", "hexlib")
+    readme = commands(REPOSITORY / "README.md", "hexlib")
+    assert readme
+    assert set(readme) <= set(tutorial)
+
+
+def test_the_library_is_told_on_pages_of_its_own(in_folder, tmp_path):
+    """As by `make api`; ruff sees to it that nothing public is without a docstring."""
+    pdoc = [sys.executable, "-m", "pdoc", "--docformat", "markdown"]
+    in_folder(*pdoc, "--output-directory", f"{tmp_path}/api", "hexlib.game", "hexlib.pages")
+    board = (tmp_path / "api/hexlib/game/board.html").read_text()
+    for name in ("geometry", "place", "replay", "random_games"):
+        assert f'id="{name}"' in board
+    told = (tmp_path / "api/hexlib/pages/games.html").read_text()
+    assert "[A]" in told, "shapes are told"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -1,5 +1,7 @@
 """Whole games against the network, by clicking and by keyboard alone."""
 
+import re
+
 import pytest
 from browser import Visitor, browser  # noqa: F401, a fixture
 from test_play import checkpoint, player, serving  # noqa: F401, two fixtures
@@ -55,9 +57,22 @@ def cell(visitor, number):
 def test_whole_game_by_clicking(visitor, address):
     visitor.page.goto(f"{address}?size={SIZE}&simulations=16")
     visitor.part("hints").check()
+    made = 0
     while wait_for_turn(visitor):
         visitor.part("balance").wait_for()
         assert visitor.page.locator(".cell.best").count() == 1
+        if not made:
+            visitor.part("numbers").check()
+            assert visitor.barriers() == []
+            visitor.part("values").check()
+            visitor.page.locator('.heat:not([fill-opacity="0"])').first.wait_for()
+            spoken = cell(visitor, SIZE**2 // 2).get_attribute("aria-label")
+            assert re.fullmatch(r"c3, empty, \d+ %", spoken)
+            visitor.part("hints").check()
+            assert not visitor.part("values").is_checked()
+            assert wait_for_turn(visitor)
+            visitor.part("balance").wait_for()
+        made += 1
         cell(visitor, empty(visitor)).click()
     moves = record(visitor)
     standing = standing_after(SIZE, moves)

@@ -113,7 +113,7 @@ def test_facts_of_the_run(long_run, page):
 
 def test_times_by_stage(page):
     table = page.tables["Time by stage"]
-    assert table[1] == ["selfplay", "20", "10 min 00 s", "29%", "512 MB"]
+    assert table[1] == ["selfplay", "20", "10 min 00 s", "29%", "9 min 40 s", "512 MB"]
     assert [row[0] for row in table[1:]] == ["selfplay", "train", "evaluate", "all"]
 
 

@@ -311,7 +311,7 @@ def test_sources_are_drawn_by_their_weights(tmp_path, start, source):
         {
             "reuse": 20.0,
             "sources": [
-                Source(path=str(old[0]), weight=2.0, skip_files=1, max_files=2),
+                Source(path=str(old[0]), weight=2.0, skip_files=3, max_files=2),
                 Source(path=str(old[1]), weight=0.25),
             ],
         }
@@ -320,7 +320,7 @@ def test_sources_are_drawn_by_their_weights(tmp_path, start, source):
     lineage = json.loads((tmp_path / "t/lineage.json").read_text())
     own, first, second = lineage["sources"]
     assert own["rows"] == lineage["rows_window"]
-    assert (first["files"], second["files"]) == (2, 4)
+    assert (first["files"], second["files"]) == (1, 4)  # of four, three are skipped
     assert (first["name"], first["weight"], first["board_size"]) == ("s", 2.0, SIZE)
     assert sum(line["drawn"] for line in lineage["sources"]) == lineage["samples"]
     per_row = [line["drawn"] / line["rows"] for line in lineage["sources"]]

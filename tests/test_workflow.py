@@ -1,10 +1,15 @@
 """The whole workflow, run for real on the tiny configuration, as a user would run it."""
 
 import json
+import os
 import re
+import shlex
+import subprocess
+import sys
 
 import pandas as pd
 import pytest
+from conftest import REPOSITORY
 
 from hexlib import plan
 from hexlib.config import read_config
@@ -100,6 +105,33 @@ def test_snakemakes_own_report_has_the_page_and_its_sources(finished):
     for category in ("Run", "Strength", "Training", "Games"):
         assert f'"{category}"' in text
     assert "A run of hexlib" in text
+    # Each file has its caption, with the wildcards filled in.
+    captions = [path.read_text() for path in (REPOSITORY / "rules/captions").glob("*.rst")]
+    for caption in captions:
+        words = re.split(r"\{\{.*?\}\}", " ".join(caption.split()))
+        assert max(words, key=len).strip()[:40] in " ".join(text.split()), caption
+    assert "snakemake.wildcards" not in text
+
+
+def test_what_the_documents_say_to_look_at_a_run_with_works(finished):
+    project, _ = finished
+    page = (REPOSITORY / "docs/operations.md").read_text()
+    commands = re.findall(r"^hexlib .*", page, re.MULTILINE)
+    assert len(commands) >= 5
+    for command in commands:
+        if "--watch" in command:  # which goes on for ever
+            continue
+        command = command.replace("results/default/gen_011", "results/tiny/gen_001")
+        words = shlex.split(command.replace("results/default", "results/tiny"))[1:]
+        done = subprocess.run(
+            [sys.executable, "-m", "hexlib.cli", *words],
+            cwd=project.folder,
+            env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, (command, done.stderr)
+        assert done.stdout
 
 
 def test_a_second_run_has_nothing_to_do(finished):

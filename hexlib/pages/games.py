@@ -21,6 +21,7 @@ class Ply:
     policy: list[tuple[int, float]] = field(default_factory=list)  # cell, probability
     best: int | None = None  # the cell that should have been played
     line: list[int] = field(default_factory=list)  # the moves expected from here on
+    values: list[tuple[int, float]] = field(default_factory=list)  # cell, chance of who moves
     note: str = ""  # what is to be said of the move that was made here
     mark: str = ""  # `blunder` or `doubtful` where that move was one
 
@@ -51,6 +52,7 @@ class ShownGame:
                 {
                     "value": None if ply.value is None else round(ply.value, 3),
                     "policy": [[cell, round(share, 3)] for cell, share in ply.policy],
+                    "values": [[cell, round(chance, 3)] for cell, chance in ply.values],
                     "best": ply.best,
                     "line": ply.line,
                     "note": ply.note,
@@ -76,3 +78,14 @@ def shown_policy(cells: np.ndarray, probabilities: np.ndarray) -> list[tuple[int
     """The likeliest moves, likeliest first: cells [K] and probabilities [K] as pairs."""
     order = np.argsort(-probabilities, kind="stable")[:SHOWN]
     return [(int(cells[k]), float(probabilities[k])) for k in order if probabilities[k] >= LEAST]
+
+
+def shown_values(values: np.ndarray) -> list[tuple[int, float]]:
+    """The moves that were tried as pairs of a cell and a chance to win of 0 to 1, best first.
+
+    `values` [A] are those of each move for the player who makes it, −1 to 1, NaN where it was not
+    tried.
+    """
+    order = np.argsort(-values, kind="stable")[:SHOWN]  # NaN comes last
+    known = [int(cell) for cell in order if np.isfinite(values[cell])]
+    return [(cell, (1 + float(values[cell])) / 2) for cell in known]

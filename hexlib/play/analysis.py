@@ -8,7 +8,7 @@ from hexlib.game.board import BLUE, RED
 from hexlib.game.notation import COLOUR_NAME, cell_name
 from hexlib.pages import render
 from hexlib.pages.board import board_of
-from hexlib.pages.games import Ply, ShownGame, shown_policy
+from hexlib.pages.games import Ply, ShownGame, shown_policy, shown_values
 from hexlib.pages.tables import Table
 from hexlib.play.player import Player
 from hexlib.play.standing import standing_after
@@ -62,6 +62,7 @@ def analyse(
             shown_policy(cells, thought.policy[cells]),
             thought.move,
             thought.line,
+            shown_values(thought.values),
         )
         plies.append(shown)
         if ply < len(moves):
@@ -95,7 +96,16 @@ def page(game: ShownGame, judged: Sequence[Judgement], player: str, simulations:
         ]
         for one in judged
     ]
-    headers = ["move", "player", "played", "best", "chance before", "after", "given away", ""]
+    headers = [
+        "move",
+        "player",
+        "played",
+        "best",
+        "chance before",
+        "after",
+        "given away",
+        "verdict",
+    ]
     return render(
         "analysis.html",
         ("board.js", "viewer.js"),

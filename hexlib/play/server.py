@@ -24,7 +24,7 @@ from hexlib.errors import BadInput
 from hexlib.game.board import BLUE, MAX_SIZE, MIN_SIZE
 from hexlib.pages import render
 from hexlib.pages.board import board_of
-from hexlib.pages.games import shown_policy
+from hexlib.pages.games import shown_policy, shown_values
 from hexlib.play.notes import read_game
 from hexlib.play.player import Player, Thought
 from hexlib.play.standing import Standing, standing_after
@@ -126,6 +126,7 @@ def app(player: Player, name: str) -> Starlette:
             {
                 "value": blues,
                 "policy": shown_policy(cells, thought.policy[cells]),
+                "values": shown_values(thought.values),
                 "line": thought.line,
             }
         )

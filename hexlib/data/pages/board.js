@@ -70,10 +70,19 @@ class Board {
     });
   }
 
+  /** Tell a screen reader what stands on a board that is one picture: `stones` [A]. */
+  describe(stones) {
+    const n = Math.sqrt(stones.length);
+    const those = (colour) => namesOf(
+      [...stones.keys()].filter((cell) => stones[cell] === colour), n).join(", ") || "none";
+    this.svg.setAttribute("aria-label",
+      `Hex board of ${n} by ${n} cells. Blue stones: ${those(BLUE)}. Red stones: ${those(RED)}.`);
+  }
+
   /**
    * Paint a position. `stones` [A] as `stonesAfter` gives them; `last` is the cell of the last
-   * move; `chain` the cells of the winning chain; `heat` a Map from cell to share of 1, in the
-   * colour `turn`; `line` the moves expected, the first by `turn`; `best` a cell to outline;
+   * move; `chain` the cells of the winning chain; `heat` a Map from cell to share or chance of 1,
+   * in the colour `turn`; `line` the moves expected, the first by `turn`; `best` a cell to outline;
    * `numbers` a Map from cell to the text on its stone.
    */
   paint({ stones, last = -1, chain = [], heat = new Map(), turn = BLUE, line = [], best = null,
@@ -91,9 +100,9 @@ class Board {
       if (onChain.size) kind.push(onChain.has(cell) ? "chain" : "off");
       group.setAttribute("class", kind.join(" "));
       layer.setAttribute("class", `heat ${COLOURS[turn]}`);
-      layer.setAttribute("fill-opacity", share ? (0.06 + 0.5 * share / most).toFixed(3) : 0);
+      layer.setAttribute("fill-opacity", share === undefined ? 0 : (0.06 + 0.5 * share / most).toFixed(3));
       text.textContent = numbers.get(cell) ?? (expected >= 0 ? expected + 1
-        : share ? Math.max(1, Math.round(100 * share)) : "");
+        : share === undefined ? "" : Math.round(100 * share));
     });
   }
 }

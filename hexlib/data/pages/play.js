@@ -26,7 +26,12 @@ class Play {
       this.resigned = this.human;
       this.settle();
     });
-    this.part("hints").addEventListener("change", () => this.settle());
+    for (const [name, other] of [["hints", "values"], ["values", "hints"]]) {
+      this.part(name).addEventListener("change", () => {
+        if (this.part(name).checked) this.part(other).checked = false; // one heat map at a time
+        this.settle();
+      });
+    }
     this.part("numbers").addEventListener("change", () => this.show());
     this.part("paste").addEventListener("submit", (event) => {
       event.preventDefault();
@@ -88,7 +93,7 @@ class Play {
       sessionStorage.setItem(this.identity,
         JSON.stringify({ moves: this.moves, resigned: this.resigned }));
       this.show();
-      if (this.part("hints").checked && !this.winner) {
+      if ((this.part("hints").checked || this.part("values").checked) && !this.winner) {
         const hint = await this.ask("/hints");
         if (question !== this.question) return;
         this.hint = hint;
@@ -168,12 +173,12 @@ class Play {
   show() {
     const n = this.size, { moves, winner, hint } = this;
     const stones = stonesAfter(moves, n);
-    const policy = new Map(hint?.policy ?? []);
+    const heat = new Map((this.part("values").checked ? hint?.values : hint?.policy) ?? []);
     this.board.paint({
       stones,
       last: moves.at(-1),
       chain: this.here.chain,
-      heat: policy,
+      heat,
       turn: this.here.turn,
       best: hint ? hint.policy[0][0] : null,
       numbers: new Map(this.part("numbers").checked ? moves.map((move, ply) => [move, ply + 1]) : []),
@@ -182,7 +187,7 @@ class Play {
     this.board.svg.setAttribute("data-turn", this.humanToMove ? COLOURS[this.human] : "");
     this.board.cells.forEach(({ group }, cell) => {
       const what = stones[cell] ? COLOURS[stones[cell]] : "empty";
-      const share = policy.has(cell) ? `, ${percent(policy.get(cell))}` : "";
+      const share = heat.has(cell) ? `, ${percent(heat.get(cell))}` : "";
       group.setAttribute("aria-label", `${cellName(cell, n)}, ${what}${share}`);
     });
     this.part("undo").disabled = !this.resigned && moves.length < (this.human === BLUE ? 1 : 2);

@@ -13,15 +13,22 @@ class Viewer {
     }
     const keys = { ArrowLeft: -1, ArrowRight: 1, Home: -Infinity, End: Infinity };
     root.addEventListener("keydown", (event) => {
-      const typing = event.target.matches("input, select, textarea");
+      // The arrows are wanted where text is typed, and to scroll a board wider than the window.
+      const typing = event.target.matches("input, select, textarea")
+        || (event.target.matches(".scroll") && event.target.scrollWidth > event.target.clientWidth);
       if (typing || !(event.key in keys) || event.altKey || event.ctrlKey || event.metaKey) return;
       event.preventDefault();
       this.step(keys[event.key]);
     });
     this.part("ply").addEventListener("input", (event) => this.go(Number(event.target.value)));
     this.part("game").addEventListener("change", (event) => this.open(Number(event.target.value)));
-    for (const name of ["policy", "line", "numbers"]) {
-      this.part(name).addEventListener("change", () => this.show());
+    for (const name of ["policy", "values", "line", "numbers"]) {
+      this.part(name).addEventListener("change", () => {
+        // One heat map at a time.
+        const other = { policy: "values", values: "policy" }[name];
+        if (other && this.part(name).checked) this.part(other).checked = false;
+        this.show();
+      });
     }
     this.part("moves").addEventListener("click", (event) => {
       const button = event.target.closest("button");
@@ -44,8 +51,8 @@ class Viewer {
     this.part("source").textContent = this.game.source;
     this.part("ply").max = moves.length;
     this.part("hexworld").href = hexWorldOf(moves, n);
-    for (const [name, key] of [["policy", "policy"], ["line", "line"]]) {
-      this.part(name).closest("label").hidden = !plies.some((ply) => ply[key].length);
+    for (const name of ["policy", "values", "line"]) {
+      this.part(name).closest("label").hidden = !plies.some((ply) => ply[name].length);
     }
     this.part("moves").replaceChildren(...moves.map((move, ply) => {
       const item = document.createElement("li");
@@ -82,22 +89,27 @@ class Viewer {
     this.show();
   }
 
+  /** Whether a box is ticked and can be seen. */
+  on(name) {
+    return this.part(name).checked && !this.part(name).closest("label").hidden;
+  }
+
   show() {
     const { size: n, moves, winner, chain, plies } = this.game;
     const over = this.ply === moves.length;
     const here = plies[this.ply];
     const made = moves.slice(0, this.ply);
-    const on = (name) => this.part(name).checked && !this.part(name).closest("label").hidden;
     this.board.paint({
       stones: stonesAfter(made, n),
       last: made.at(-1),
       chain: over && winner ? chain : [],
-      heat: new Map(on("policy") ? here.policy : []),
+      heat: new Map(this.on("values") ? here.values : this.on("policy") ? here.policy : []),
       turn: colourAt(this.ply),
-      line: on("line") ? here.line.slice(0, 9) : [],
+      line: this.on("line") ? here.line.slice(0, 9) : [],
       best: here.best,
-      numbers: new Map(on("numbers") ? made.map((move, ply) => [move, ply + 1]) : []),
+      numbers: new Map(this.on("numbers") ? made.map((move, ply) => [move, ply + 1]) : []),
     });
+    this.board.describe(stonesAfter(made, n));
     this.part("ply").value = this.ply;
     const edge = { first: 0, back: 0, on: moves.length, last: moves.length };
     for (const [name, ply] of Object.entries(edge)) this.part(name).disabled = this.ply === ply;
@@ -117,7 +129,7 @@ class Viewer {
   /** Scroll the list of moves, and nothing else, so that a button can be seen. */
   intoView(button) {
     const list = this.part("moves");
-    const top = button.offsetTop - list.offsetTop;
+    const top = button.offsetTop; // the list is positioned, so it counts from the list's top
     if (top < list.scrollTop || top + button.offsetHeight > list.scrollTop + list.clientHeight) {
       list.scrollTop = top - list.clientHeight / 2;
     }
@@ -142,7 +154,12 @@ class Viewer {
       const likeliest = here.policy.slice(0, 3).map(([cell, share]) =>
         `${cellName(cell, n)} ${percent(share)}`);
       if (likeliest.length) words.push(`Likeliest: ${likeliest.join(", ")}.`);
-      if (here.line.length) words.push(`Expected: ${namesOf(here.line, n).join(" ")}.`);
+      if (this.on("values")) {
+        const best = here.values.slice(0, 3).map(([cell, chance]) =>
+          `${cellName(cell, n)} ${percent(chance)}`);
+        if (best.length) words.push(`Chance to win by move: ${best.join(", ")}.`);
+      }
+      if (here.line.length) words.push(`Expected: ${namesOf(here.line.slice(0, 9), n).join(" ")}.`);
     }
     return words.join(" ");
   }

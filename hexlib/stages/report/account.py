@@ -61,7 +61,9 @@ def glance(run: Run) -> Section:
 
 
 def _times(run: Run) -> Table:
-    by_stage = run.times.groupby("stage").agg({"jobs": "sum", "seconds": "sum", "memory": "max"})
+    by_stage = run.times.groupby("stage").agg(
+        {"jobs": "sum", "seconds": "sum", "memory": "max", "processor": "sum"}
+    )
     by_stage = by_stage.reindex(_in_order(by_stage.index))
     total = by_stage["seconds"].sum()
     rows = [
@@ -70,15 +72,19 @@ def _times(run: Run) -> Table:
             f"{row.jobs:,.0f}",
             duration(row.seconds),
             bar(row.seconds / total if total else 0.0),
+            duration(row.processor) if row.processor else UNKNOWN,
             f"{row.memory:,.0f} MB" if row.memory else UNKNOWN,
         ]
         for stage, row in by_stage.iterrows()
     ]
     return Table(
         "Time by stage",
-        ["stage", "jobs", "time of all jobs", "share", "most memory"],
+        ["stage", "jobs", "time of all jobs", "share", "processor time", "most memory"],
         rows,
-        ["all", f"{by_stage['jobs'].sum():,.0f}", duration(total), "", ""],
+        [
+            *("all", f"{by_stage['jobs'].sum():,.0f}", duration(total), ""),
+            *(duration(by_stage["processor"].sum()), ""),
+        ],
     )
 
 

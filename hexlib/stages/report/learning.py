@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from hexlib.ladder import wilson
+from hexlib.stages.report.ahead import SIMULATIONS
 from hexlib.stages.report.charts import LOOKS, Chart, Series, line_chart
 from hexlib.stages.report.read import Generation, Run
 from hexlib.stages.report.words import UNKNOWN, Section, Table, floats, percent
@@ -231,6 +232,11 @@ def games(run: Run) -> Section:
         " changed most from a player's move to his next), and those lost by the favourite (whom the"
         " mean value named). Numbers on the cells are the search's policy for the next move, in %."
     )
+    if any(ply.line for game in run.games for ply in game.plies):
+        section.intro += (
+            " The expected line and the values of moves are what the last network says of the"
+            f" position now, with {SIMULATIONS} simulations."
+        )
     section.games = run.games
     return section
 

@@ -14,6 +14,7 @@ from hexlib import ladder
 from hexlib.errors import BadInput
 from hexlib.files import read_json
 from hexlib.pages.games import ShownGame
+from hexlib.stages.report.ahead import look_ahead
 from hexlib.stages.report.games import games_worth_watching
 from hexlib.stages.report.pace import Pace, read_pace
 from hexlib.stages.report.sample import Sample, read_sample
@@ -21,7 +22,7 @@ from hexlib.stages.report.sample import Sample, read_sample
 Model = TypeVar("Model", bound=BaseModel)
 
 METRICS = ["samples", "learning_rate", "loss", "policy_loss", "value_loss"]  # at the least
-TIMES = ["generation", "stage", "jobs", "seconds", "memory"]
+TIMES = ["generation", "stage", "jobs", "seconds", "memory", "processor"]
 
 
 class Document(BaseModel):
@@ -182,6 +183,9 @@ def read_run(run_dir: Path, logs: Path | None = None) -> Run:
         run.ladder = _optional(run, run_dir, "ladder.csv", _ladder)
     if cleaned := last_with(run, "clean"):
         run.games = _optional(run, run_dir, f"{cleaned.name}/clean", games_worth_watching) or []
+        checkpoint = f"{cleaned.name}/train/checkpoint.pt"
+        if run.games and (run_dir / checkpoint).exists():  # a run at work may have none yet
+            _optional(run, run_dir, checkpoint, lambda path: look_ahead(run.games, path))
     _read_times(run, run_dir)
     return run
 
@@ -281,7 +285,7 @@ def _ladder(path: Path) -> pd.DataFrame:
 
 
 def _read_times(run: Run, root: Path) -> None:
-    """Seconds and the largest memory (MB) of each stage, from Snakemake's benchmark files."""
+    """Seconds, largest memory (MB) and processor seconds of stages, by Snakemake's benchmarks."""
     rows = []
     for path in sorted((root / "benchmarks").glob("gen_*/*/**/*.tsv")):
         generation, stage = path.relative_to(root / "benchmarks").parts[:2]
@@ -294,13 +298,16 @@ def _read_times(run: Run, root: Path) -> None:
     run.times = (
         pd.DataFrame(rows, columns=TIMES)
         .groupby(["generation", "stage"], as_index=False)
-        .agg({"jobs": "sum", "seconds": "sum", "memory": "max"})
+        .agg({"jobs": "sum", "seconds": "sum", "memory": "max", "processor": "sum"})
     )
 
 
-def _benchmark(path: Path) -> tuple[float, float]:
-    """Seconds and MB of one job; short jobs have no memory and get 0."""
+def _benchmark(path: Path) -> tuple[float, float, float]:
+    """Seconds, MB and processor seconds of one job; what a short job does not have is 0."""
     table = _table(path, ["s"], "\t")
-    seconds = pd.to_numeric(table["s"], errors="coerce").sum()
-    memory = pd.to_numeric(table.get("max_rss", pd.Series([0.0])), errors="coerce").max()
-    return float(seconds), 0.0 if pd.isna(memory) else float(memory)
+    none = pd.Series([0.0])
+    seconds, memory, processor = (
+        pd.to_numeric(table.get(name, none), errors="coerce").fillna(0.0)
+        for name in ("s", "max_rss", "cpu_time")
+    )
+    return float(seconds.sum()), float(memory.max()), float(processor.sum())
