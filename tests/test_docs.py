@@ -90,6 +90,16 @@ def test_engines_play_each_other_as_written(in_folder):
     assert "   a  b  c  d\n" in board
 
 
+def test_fleets_take_as_long_as_written(in_folder, tmp_path):
+    """Each block of commands prints the block of text that follows it."""
+    (tmp_path / "config").symlink_to(REPOSITORY / "config")
+    text = (REPOSITORY / "docs/scale.md").read_text()
+    found = re.findall(r"^```sh\n([^`]*--fleet[^`]*)```\n\n```text\n(.*?)^```", text, re.M | re.S)
+    assert len(found) == 2
+    for block, printed in found:
+        assert in_folder("bash", "-e", "-c", block).endswith(printed)
+
+
 def test_tutorial_leads_from_a_run_to_a_game_and_its_analysis(in_folder, tmp_path):
     """With a run as it would be, but for a random network and one game."""
     page = REPOSITORY / "docs/tutorial.md"
