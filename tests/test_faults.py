@@ -1,6 +1,7 @@
 """Faults from outside: each gets one clear line, nothing is lost, and the same command goes on."""
 
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from synthetic import make_buckets, random_games
 
 from hexlib import cli, faults, files
 from hexlib.errors import BadInput
+from hexlib.game import journal
 from hexlib.game.journal import Journal
 from hexlib.game.records import write_games
 from hexlib.nn.checkpoint import Checkpoint, save_checkpoint
@@ -349,6 +351,21 @@ def test_a_killed_writer_leaves_nothing_for_ever(tmp_path):
             time.sleep(0.01)
         files.write_text(path, "whole")
         assert [found.name for found in tmp_path.iterdir()] == ["a [product]"]
+
+
+def test_a_log_has_no_line_a_game(net, tmp_path):
+    log = tmp_path / "log"
+    assert hexlib(*selfplay(net, tmp_path, "--games", 400), "--log", log)[0] == 0
+    lines = log.read_text().splitlines()
+    assert "400 games in" in log.read_text()
+    assert len(lines) < 40
+    assert all(re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d+ [A-Z]+ ", line) for line in lines)
+
+
+def test_progress_on_disk_is_never_older_than_a_minute():
+    """Games are written as they end, which outlives a kill, and synced for a loss of power."""
+    assert journal._SYNC_SECONDS <= 60
+    assert train.SAVE_SECONDS <= 60
 
 
 def test_faults_of_ours_are_not_explained_away():
