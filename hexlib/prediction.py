@@ -120,6 +120,7 @@ def predict(planned: Plan, fleet: Fleet, measured: Measured, path: str) -> Predi
             for kind, one in enumerate(of):
                 if room[kind]:
                     used |= dict.fromkeys((getattr(one, work.rate), one.disk, one.start))
+    batches.sort(key=lambda batch: batch.stage == "evaluate")  # as by the priorities of the rules
     schedule = run(batches, cores, gpus, fleet.jobs)
     return Prediction(
         schedule,

@@ -152,6 +152,13 @@ def test_too_few_shards_are_the_first_thing_to_change():
     assert enough.remedy.startswith("add machines, or lower")
 
 
+def test_matches_hold_up_no_generation_but_with_a_gate():
+    settings = SMALL | {"evaluate": {"games": 20_000}}
+    usual = predicted([{"cores": 2}], settings).schedule
+    gated = predicted([{"cores": 2}], settings | {"evaluate": {"games": 20_000, "gate": True}})
+    assert usual.wall < gated.schedule.wall
+
+
 def test_overlapping_generations_wait_less():
     usual = predicted([{"cores": 4}]).schedule
     overlapping = predicted([{"cores": 4}], SMALL | {"window": {"async": True}}).schedule
