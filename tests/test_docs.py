@@ -131,6 +131,20 @@ def test_snakemake_commands_of_the_tutorial_plan_jobs(new_project):
     assert plan.returncode == 0, plan.stdout
 
 
+def test_each_fault_is_shown_by_a_test_that_exists():
+    """The last column of the table of faults: a file of tests, and the name of one, … for any."""
+    text = (REPOSITORY / "docs/operations.md").read_text()
+    table = text[text.index("| what happens |") :].split("\n\n")[0].splitlines()[2:]
+    assert len(table) >= 15
+    for row in table:
+        shown = row.strip("|").split("|")[-1]
+        file, *name = re.findall(r"`([^`]+)`", shown)
+        tests = (REPOSITORY / f"tests/test_{file}.py").read_text()
+        for one in name:
+            pattern = re.escape(one).replace("…", r"\w*")
+            assert re.search(rf"^def test_\w*{pattern}\(", tests, re.MULTILINE), row
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_lead_somewhere(page):
     for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text()):
