@@ -1,4 +1,4 @@
-"""Tell what a run will make, the disk that it will need, and the time that given machines take."""
+"""Tell what a run will make, the disk it needs, and its time on a fleet."""
 
 import argparse
 
