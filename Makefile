@@ -1,6 +1,8 @@
 # Nothing is needed but Python 3.11 or newer, make and git: the first target that runs makes .venv.
 
 PYTHON ?= python3
+# envs/requirements-torch.txt has the hashes of PyPI's builds, of which that for Linux is for CUDA.
+TORCH ?= envs/requirements-torch.in
 CORES ?= $(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 
 BIN := .venv/bin
@@ -8,6 +10,7 @@ RUN := .venv/installed
 DEV := .venv/installed-dev
 CLUSTER := .venv/installed-cluster
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install -qq
+LOCKED := $(PIP) --require-hashes
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 unexport PYTHONPATH PYTHONHOME
@@ -31,7 +34,7 @@ kill-campaign: $(DEV) ## Kill a small run at KILLS=200 moments; its products mus
 	@python tests/kill_campaign.py --kills $(or $(KILLS),200)
 
 fuzz: $(DEV) ## Feed broken bytes to every reader, for SECONDS=75 each by atheris, and by hypothesis
-	@$(PIP) -r envs/requirements-fuzz.in
+	@$(LOCKED) -r envs/requirements-fuzz.txt
 	@FUZZ_EXAMPLES=20000 pytest tests/test_fuzz.py
 	@for target in games any_games search positions parts document checkpoint journal; do \
 		python tests/fuzz/atheris_driver.py $$target .fuzz/$$target -artifact_prefix=.fuzz/ \
@@ -61,41 +64,44 @@ api: $(DEV) ## Write the library's docstrings as pages to docs/api/
 	@pdoc --output-directory docs/api --docformat markdown hexlib '!hexlib.verbs'
 	@echo 'Wrote docs/api/index.html'
 
-lock: ## Write envs/requirements*.txt anew from the .in files
-	@as_before=; for kind in requirements requirements-dev requirements-cluster; do \
-		rm -rf .lock && $(PYTHON) -m venv .lock || exit 1; \
-		.lock/bin/python -m pip install -qq $$as_before -r envs/$$kind.in || exit 1; \
+lock: ## Write envs/requirements*.txt anew from the .in files, with the hashes of all platforms
+	@rm -rf .lock && $(PYTHON) -m venv .lock && .lock/bin/python -m pip install -qq uv
+	@as_before=; for kind in requirements requirements-torch requirements-dev requirements-cluster \
+		requirements-fuzz; do \
+		.lock/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
+			--generate-hashes --no-annotate --custom-compile-command 'make lock' $$as_before \
+			--output-file envs/$$kind.txt envs/$$kind.in || exit 1; \
 		as_before='--constraint envs/requirements.txt'; \
-		{ echo '# Written by `make lock`.'; \
-		  .lock/bin/python -m pip freeze --all | grep -v '^pip==' | sed -E "s/\+[a-z0-9.]*$$//; s/^backports.zstd.*/&; python_version < '3.14'/" \
-		  | LC_ALL=C sort -f; } > envs/$$kind.txt; \
 	done
 	@rm -rf .lock
 
-audit: ## Ask PyPI for known faults of the packages in envs/requirements.txt
+audit: ## Ask PyPI for known faults of the packages in envs/requirements.txt and requirements-torch.txt
 	@rm -rf .lock && $(PYTHON) -m venv .lock && .lock/bin/python -m pip install -qq pip-audit
-	@.lock/bin/pip-audit --requirement envs/requirements.txt --no-deps --disable-pip
+	@for kind in requirements requirements-torch; do \
+		.lock/bin/pip-audit --strict --requirement envs/$$kind.txt --require-hashes --disable-pip || exit 1; \
+	done
 	@rm -rf .lock
 
 clean: ## Remove .venv and all caches; results and logs stay
 	@rm -rf .venv .lock .pytest_cache .mypy_cache .ruff_cache .hypothesis .fuzz *.egg-info
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(RUN): envs/requirements.txt pyproject.toml
+$(RUN): envs/requirements.txt $(TORCH) pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info; v >= (3, 11) or sys.exit("Python " \
 	"3.11 or newer is needed, $(PYTHON) is %d.%d: make PYTHON=python3.12 ..." % v[:2])'
 	@test -x $(BIN)/pip || $(PYTHON) -m venv --clear .venv
 	@echo 'Installing into .venv what envs/requirements.txt lists; this takes a minute or a few.'
-	@$(PIP) -r envs/requirements.txt
+	@$(LOCKED) -r envs/requirements.txt
+	@$(PIP) -r $(TORCH)
 	@$(PIP) --no-deps --no-build-isolation -e .
 	@touch $@
 
 $(DEV): envs/requirements-dev.txt $(RUN)
 	@echo 'Installing into .venv what the tests need besides.'
-	@$(PIP) -r envs/requirements-dev.txt
+	@$(LOCKED) -r envs/requirements-dev.txt
 	@touch $@
 
 $(CLUSTER): envs/requirements-cluster.txt $(DEV)
 	@echo 'Installing into .venv what Slurm, Kubernetes and object storage need besides.'
-	@$(PIP) -r envs/requirements-cluster.txt
+	@$(LOCKED) -r envs/requirements-cluster.txt
 	@touch $@

@@ -4,7 +4,7 @@ import difflib
 import shlex
 from collections.abc import Container
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import ValidationError
@@ -12,6 +12,8 @@ from pydantic import ValidationError
 from hexlib.errors import BadInput
 from hexlib.run_config import Config
 from hexlib.settings import Section
+
+SectionType = TypeVar("SectionType", bound=Section)
 
 
 def options(section: Section, leave_out: Container[str] = (), prefix: str = "") -> str:
@@ -36,10 +38,10 @@ def options(section: Section, leave_out: Container[str] = (), prefix: str = "") 
     return shlex.join(words)
 
 
-def _nearest(location: tuple[Any, ...]) -> str:
+def _nearest(location: tuple[Any, ...], whole: type[Section]) -> str:
     """A hint that names the known key nearest to an unknown one."""
     name = str(location[-1])
-    model: Any = Config
+    model: Any = whole
     for part in location[:-1]:
         in_list = isinstance(part, int)
         model = get_args(model)[0] if in_list else model.model_fields[part].annotation
@@ -47,21 +49,25 @@ def _nearest(location: tuple[Any, ...]) -> str:
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     if near:
         return f"did you mean {'.'.join(map(str, [*location[:-1], near[0]]))}?"
-    for section, field in Config.model_fields.items():
+    for section, field in whole.model_fields.items():
         if name in getattr(field.annotation, "model_fields", {}):
             return f"did you mean {section}.{name}?"
     return f"known keys: {', '.join(known)}"
 
 
-def _line(node: yaml.Node | None, key: tuple[str, ...]) -> int | None:
-    """The line, from 1, on which a key stands below a node of YAML."""
+def _line(node: yaml.Node | None, key: tuple[str | int, ...]) -> int | None:
+    """The line, from 1, on which a key, or an item of a list, stands below a node of YAML."""
+    if isinstance(node, yaml.SequenceNode) and isinstance(key[0], int) and key[0] < len(node.value):
+        item = node.value[key[0]]
+        line = item.start_mark.line + 1
+        return (_line(item, key[1:]) or line) if key[1:] else line
     for name, value in node.value if isinstance(node, yaml.MappingNode) else []:
         if name.value == key[0]:
             return _line(value, key[1:]) if key[1:] else name.start_mark.line + 1
     return None
 
 
-def _place(key: tuple[str, ...], sources: tuple[str, ...]) -> str:
+def _place(key: tuple[str | int, ...], sources: tuple[str, ...]) -> str:
     """`FILE:LINE` of a key in the last of the files that sets it, else what was read last."""
     for source in reversed(sources):
         try:
@@ -73,20 +79,32 @@ def _place(key: tuple[str, ...], sources: tuple[str, ...]) -> str:
     return sources[-1]
 
 
-def explain(error: ValidationError, sources: tuple[str, ...]) -> BadInput:
+def explain(
+    error: ValidationError, sources: tuple[str, ...], whole: type[Section] = Config
+) -> BadInput:
     """The first problem of a validation, in one line: file, line, key and remedy."""
     first = error.errors()[0]
     location = first["loc"]
     key = ".".join(str(part) for part in location)
     message = first["msg"].removeprefix("Value error, ")
     if first["type"] == "extra_forbidden":
-        problem = f"unknown key {key}; {_nearest(location)}"
+        problem = f"unknown key {key}; {_nearest(location, whole)}"
+    elif first["type"] == "missing":
+        problem = f"{key}: is wanted here"
     elif key:
-        problem = f"{key}: {message}, but it is {first['input']!r}"
+        found = "" if isinstance(first["input"], dict) else f", but it is {first['input']!r}"
+        problem = f"{key}: {message}{found}"
     else:  # a check across keys, whose message starts with the key to change
         problem, location = message, tuple(message.split(":")[0].split("."))
-    names = tuple(part for part in location if isinstance(part, str))
-    return BadInput(f"{_place(names, sources)}: {problem}")
+    return BadInput(f"{_place(location, sources)}: {problem}")
+
+
+def checked(whole: type[SectionType], data: dict[str, Any], *sources: str) -> SectionType:
+    """`data` as the sections of `whole`; raises `BadInput` as `explain` words it."""
+    try:
+        return whole.model_validate(data)
+    except ValidationError as error:
+        raise explain(error, sources, whole) from None
 
 
 def validate(data: dict[str, Any], *sources: str) -> Config:
@@ -97,14 +115,16 @@ def validate(data: dict[str, Any], *sources: str) -> Config:
     the files that it was merged from, later ones winning, for the place in errors (`BadInput`).
     """
     given = {key: value for key, value in data.items() if value is not None}
-    try:
-        return Config.model_validate(given)
-    except ValidationError as error:
-        raise explain(error, sources) from None
+    return checked(Config, given, *sources)
 
 
 def read_config(path: Path | str) -> Config:
     """Read and check a configuration file."""
+    return validate(read_yaml(path), str(path))
+
+
+def read_yaml(path: Path | str) -> dict[str, Any]:
+    """The keys and values of a file; raises `BadInput` where it has none or is no YAML."""
     try:
         data = yaml.safe_load(Path(path).read_text()) or {}
     except OSError as error:
@@ -113,4 +133,4 @@ def read_config(path: Path | str) -> Config:
         raise BadInput(f"{path}: not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(data, dict):
         raise BadInput(f"{path}: holds {type(data).__name__}, where keys and values are wanted")
-    return validate(data, str(path))
+    return data

@@ -19,6 +19,9 @@ REMEDIES = {
     errno.EISDIR: "a folder is where a file is wanted; move it away",
 }
 
+# One of these is in each error of torch that tells of a GPU, its driver, or its libraries.
+OF_A_GPU = ("CUDA", "cuDNN", "NVIDIA", "NVML", "NCCL")
+
 
 def explain(error: Exception) -> str | None:
     """What happened and what to do, in one line; None if the fault is not known to be outside."""
@@ -27,7 +30,7 @@ def explain(error: Exception) -> str | None:
             f"out of memory ({_first_line(error)}); lower the batch size, or run fewer jobs at"
             f" once, {GO_ON}"
         )
-    if "CUDA" in str(error) and isinstance(error, RuntimeError):
+    if isinstance(error, RuntimeError) and any(word in str(error) for word in OF_A_GPU):
         return (
             f"the GPU failed or is gone ({_first_line(error)}); see what nvidia-smi says of it,"
             f" {GO_ON}"

@@ -50,11 +50,16 @@ def forecast(config: Config) -> list[Generation]:
         else:
             games, moves, entries = _played(config, number, learned)
         rows, row_entries = _positions(config, number, games, moves, entries)
-        training = rows * (1 - config.train.validation_fraction)
-        drawn = round(min(config.train.reuse * training, config.train.max_samples))
+        drawn = samples_of(config, rows)
         made.append(Generation(number, games, moves, entries, rows, row_entries, drawn))
         samples += drawn
     return made
+
+
+def samples_of(config: Config, rows: int) -> int:
+    """Samples that a training draws where its generation made so many positions."""
+    training = rows * (1 - config.train.validation_fraction)
+    return round(min(config.train.reuse * training, config.train.max_samples))
 
 
 def _played(config: Config, number: int, learned: float) -> tuple[int, int, int]:

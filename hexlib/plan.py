@@ -88,19 +88,21 @@ def in_words(planned: Plan) -> list[str]:
         f"games: {sum(one.games for one in made):,}",
         f"positions: {sum(one.rows for one in made):,}",
         f"samples to train on: {sum(one.samples for one in made):,}",
-        f"disk: {_size(planned.kept)} in the end, {_size(planned.most)} at most while it runs;"
-        f" {_size(free)} are free",
+        f"disk: {size_in_words(planned.kept)} in the end, {size_in_words(planned.most)} at most"
+        f" while it runs; {size_in_words(free)} are free",
     ]
     for stage, (size, kept) in planned.by_stage().items():
-        lines.append(f"  {stage}: {_size(size)}" + ("" if kept else ", dropped as it goes"))
+        lines.append(f"  {stage}: {size_in_words(size)}" + ("" if kept else ", dropped as it goes"))
     if planned.most > free:
         lines.append("  NOT ENOUGH: make room, or set results_dir to a folder on a larger disk")
     return lines
 
 
-def _size(count: int) -> str:
+def size_in_words(count: float) -> str:
     """Bytes in decimal units."""
-    size, unit = (count / 1e9, "GB") if count >= 1e9 else (count / 1e6, "MB")
+    size, unit = count / 1e6, "MB"
+    if count >= 1e9:
+        size, unit = (count / 1e12, "TB") if count >= 1e12 else (count / 1e9, "GB")
     return f"{size:,.0f} {unit}" if size >= 100 else f"{size:.3g} {unit}"
 
 

@@ -209,33 +209,3 @@ def test_learning_rate_falls_from_the_one_to_the_other(count, span, rates):
         assert pairs[-1][1] == pytest.approx(low)
     else:
         assert all(pair == (high, high) for pair in pairs)
-
-
-@pytest.mark.parametrize("name", ["requirements", "requirements-dev", "requirements-cluster"])
-def test_locks_pin_everything_that_is_asked_for(name):
-    def lines(file: str) -> list[str]:
-        text = (REPOSITORY / "envs" / file).read_text()
-        return [line for line in text.splitlines() if line and not line.startswith("#")]
-
-    def plain(package: str) -> str:
-        return re.split(r"[\[<>=]", package)[0].lower().replace("_", "-")
-
-    lock = lines(f"{name}.txt")
-    assert all(re.fullmatch(r"[\w.-]+==[\w.]+(; python_version < .*)?", line) for line in lock)
-    assert "torch==2.13.0" in lock
-    asked = [line for line in lines(f"{name}.in") if not line.startswith("-r")]
-    assert {plain(line) for line in asked} <= {plain(line) for line in lock}
-
-
-def test_the_locks_agree():
-    base, dev, cluster = (
-        set((REPOSITORY / f"envs/requirements{name}.txt").read_text().splitlines())
-        for name in ("", "-dev", "-cluster")
-    )
-    assert base < dev
-    assert base < cluster
-
-
-def test_the_environment_of_the_rules_is_the_lock():
-    environment = yaml.safe_load((REPOSITORY / "envs/hexlib.yaml").read_text())
-    assert {"pip": ["-r requirements.txt", "-e .."]} in environment["dependencies"]

@@ -91,6 +91,16 @@ def test_engines_play_each_other_as_written(in_folder):
     assert "   a  b  c  d\n" in board
 
 
+def test_fleets_take_as_long_as_written(in_folder, tmp_path):
+    """Each block of commands prints the block of text that follows it."""
+    (tmp_path / "config").symlink_to(REPOSITORY / "config")
+    text = (REPOSITORY / "docs/scale.md").read_text()
+    found = re.findall(r"^```sh\n([^`]*--fleet[^`]*)```\n\n```text\n(.*?)^```", text, re.M | re.S)
+    assert len(found) == 2
+    for block, printed in found:
+        assert in_folder("bash", "-e", "-c", block).endswith(printed)
+
+
 def test_tutorial_leads_from_a_run_to_a_game_and_its_analysis(in_folder, tmp_path):
     """With a run as it would be, but for a random network and one game."""
     page = REPOSITORY / "docs/tutorial.md"
@@ -120,6 +130,20 @@ def test_snakemake_commands_of_the_tutorial_plan_jobs(new_project):
     (command,) = commands(REPOSITORY / "docs/tutorial.md", "snakemake")
     plan = new_project().snakemake(*shlex.split(command)[1:], "--dry-run")
     assert plan.returncode == 0, plan.stdout
+
+
+def test_each_fault_is_shown_by_a_test_that_exists():
+    """The last column of the table of faults: a file of tests, and the name of one, … for any."""
+    text = (REPOSITORY / "docs/operations.md").read_text()
+    table = text[text.index("| what happens |") :].split("\n\n")[0].splitlines()[2:]
+    assert len(table) >= 15
+    for row in table:
+        shown = row.strip("|").split("|")[-1]
+        file, *name = re.findall(r"`([^`]+)`", shown)
+        tests = (REPOSITORY / f"tests/test_{file}.py").read_text()
+        for one in name:
+            pattern = re.escape(one).replace("…", r"\w*")
+            assert re.search(rf"^def test_\w*{pattern}\(", tests, re.MULTILINE), row
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

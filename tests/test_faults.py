@@ -1,6 +1,7 @@
 """Faults from outside: each gets one clear line, nothing is lost, and the same command goes on."""
 
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -10,16 +11,19 @@ from pathlib import Path
 import psutil
 import pytest
 import torch
-from synthetic import random_games
+from synthetic import make_buckets, random_games
 
 from hexlib import cli, faults, files
 from hexlib.errors import BadInput
+from hexlib.game import journal
 from hexlib.game.journal import Journal
 from hexlib.game.records import write_games
 from hexlib.nn.checkpoint import Checkpoint, save_checkpoint
 from hexlib.nn.inference import Evaluator
+from hexlib.nn.learning import Trainer
 from hexlib.nn.model import random_network
 from hexlib.settings import Net
+from hexlib.stages import train
 
 SIZE = 5
 # Linux: a file that cannot be read, and a folder in which nobody can make anything.
@@ -195,6 +199,73 @@ def test_a_gpu_that_disappears_loses_no_game(net, undisturbed, tmp_path, monkeyp
     assert shard(tmp_path) == undisturbed
 
 
+def test_a_gpu_that_disappears_loses_no_training(net, tmp_path, monkeypatch, capsys):
+    """It goes on from the last state on disk, here that of the step before."""
+    source = make_buckets(tmp_path / "source")
+    settings = ("--batch-size", "32", "--reuse", "1", "--seed", "4")
+    where = ("--checkpoint", str(net), "--source", str(source), "--device", "cpu")
+
+    def command(folder):
+        return ["train", *where, *settings, "--output-dir", str(tmp_path / folder)]
+
+    assert cli.main(command("undisturbed")) == 0
+    step, calls = Trainer.step, 0
+
+    def vanishing(*arguments):
+        nonlocal calls
+        calls += 1
+        if calls == 10:
+            raise torch.AcceleratorError("CUDA error: device-side assert triggered\nfor experts")
+        return step(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(train, "SAVE_SECONDS", -1)
+        patch.setattr(Trainer, "step", vanishing)
+        assert cli.main(command("t")) == 1
+    said = capsys.readouterr().err
+    assert "the GPU failed or is gone (CUDA error: device-side assert triggered); see" in said
+    assert "Traceback" not in said
+    assert not (tmp_path / "t/checkpoint.pt").exists()
+    assert cli.main(command("t")) == 0
+    assert "goes on" in capsys.readouterr().err
+    for name in ("checkpoint.pt", "state.pt", "metrics.csv"):
+        assert files.sha256(tmp_path / "t" / name) == files.sha256(tmp_path / "undisturbed" / name)
+
+
+def test_a_gpu_that_disappears_from_a_match_leaves_no_half_of_it(
+    net, tmp_path, monkeypatch, capsys
+):
+    def gone(self, boards):
+        raise RuntimeError("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED")
+
+    command = ["evaluate", "match", "--a", str(net), "--b", str(net), "--games", "2"]
+    command += ["--simulations", "2", "--device", "cpu", "--output", str(tmp_path / "match.json")]
+    with monkeypatch.context() as patch:
+        patch.setattr(Evaluator, "__call__", gone)
+        assert cli.main(command) == 1
+    assert "the GPU failed or is gone (cuDNN error" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+    assert cli.main(command) == 0
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "CUDA error: unspecified launch failure",
+        "No CUDA GPUs are available",
+        "cuDNN error: CUDNN_STATUS_INTERNAL_ERROR",
+        "Found no NVIDIA driver on your system. Please check that you have an NVIDIA GPU",
+        "Can't initialize NVML",
+        "NCCL Error 2: unhandled system error",
+    ],
+)
+def test_all_that_torch_says_of_a_lost_gpu_is_understood(said):
+    explained = faults.explain(RuntimeError(f"{said}\nfor experts"))
+    assert explained.startswith(f"the GPU failed or is gone ({said})")
+    assert explained.endswith("then run the same command to go on: what is finished is saved")
+    assert faults.explain(ValueError(said)) is None
+
+
 def test_games_of_a_device_that_is_gone_are_not_dropped(tmp_path):
     path = tmp_path / "shard.games"
     Journal(path, {"seed": 1, "device": "cuda bfloat16 torch"}).close()
@@ -280,6 +351,21 @@ def test_a_killed_writer_leaves_nothing_for_ever(tmp_path):
             time.sleep(0.01)
         files.write_text(path, "whole")
         assert [found.name for found in tmp_path.iterdir()] == ["a [product]"]
+
+
+def test_a_log_has_no_line_a_game(net, tmp_path):
+    log = tmp_path / "log"
+    assert hexlib(*selfplay(net, tmp_path, "--games", 400), "--log", log)[0] == 0
+    lines = log.read_text().splitlines()
+    assert "400 games in" in log.read_text()
+    assert len(lines) < 40
+    assert all(re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d+ [A-Z]+ ", line) for line in lines)
+
+
+def test_progress_on_disk_is_never_older_than_a_minute():
+    """Games are written as they end, which outlives a kill, and synced for a loss of power."""
+    assert journal._SYNC_SECONDS <= 60
+    assert train.SAVE_SECONDS <= 60
 
 
 def test_faults_of_ours_are_not_explained_away():

@@ -208,6 +208,9 @@ def test_no_path_of_the_config_reaches_a_shell(new_project, good, name):
     games = project.folder / f"{name}.games/deep"
     games.mkdir(parents=True)
     (games / f"{name}.trmph").write_bytes((good / "games.trmph").read_bytes())
+    beside = project.folder / f"{name}.beside"
+    beside.mkdir()
+    (beside / f"{name}.trmph").write_bytes((good / "games.trmph").read_bytes())
     (project.folder / f"{name}.pt").write_bytes((good / "net.pt").read_bytes())
     solved = (REPOSITORY / "hexlib/data/solved/positions_5x5.csv").read_text().splitlines()
     project.write(f"{name}.csv", "\n".join(solved[:12]) + "\n")
@@ -219,6 +222,7 @@ def test_no_path_of_the_config_reaches_a_shell(new_project, good, name):
         "generations": {"count": 1},
         "selfplay": {"existing": [f"{name}.games"]},
         "shuffle": {"buckets": 2},
+        "train": {"sources": [f"{name}.beside"]},
         "evaluate": {"games": 2, "simulations": 2, "positions": f"{name}.csv"},
     }
     config = project.write(f"{NASTY}.yaml", json.dumps(settings))
@@ -229,7 +233,7 @@ def test_no_path_of_the_config_reaches_a_shell(new_project, good, name):
     assert summary["records"] == 30
     solved_json = json.loads((run / "gen_000/evaluate/solved.json").read_text())
     assert solved_json["positions"]["count"] == 11
-    assert json.loads((run / "gen_000/train/lineage.json").read_text())["parent"] == sha256(
-        good / "net.pt"
-    )
+    lineage = json.loads((run / "gen_000/train/lineage.json").read_text())
+    assert lineage["parent"] == sha256(good / "net.pt")
+    assert len(lineage["sources"]) == 2
     assert not list(project.folder.rglob("pwned*"))
