@@ -13,7 +13,8 @@ from pathlib import Path
 PACKAGE = Path(__file__).parent
 
 # What these decide reaches a product through the parameters of its rule, or not at all.
-UNTRACKED = {"settings", "config", "logs", "errors", "signals", "hold", "faults", "provenance"}
+UNTRACKED = {"settings", "run_config", "config"}
+UNTRACKED |= {"logs", "errors", "signals", "hold", "faults", "provenance"}
 
 
 def code_version(module: str, package: Path = PACKAGE) -> str:

@@ -7,9 +7,10 @@ from types import SimpleNamespace
 import pytest
 from synthetic import made_up_search, random_games
 
-from hexlib import cli, plan
-from hexlib.forecast import forecast
+from hexlib import cli
 from hexlib.game import records
+from hexlib.planning import disk
+from hexlib.planning.forecast import forecast
 from hexlib.run_config import Config
 from hexlib.settings import Process
 from hexlib.stages import clean, process, shuffle
@@ -34,7 +35,7 @@ def test_games_that_are_there_are_planned_to_the_byte_almost(tmp_path, n, search
         shuffle={"buckets": 3},
         keep_intermediate=True,
     )
-    planned = plan.plan(config)
+    planned = disk.plan(config)
     (made,) = planned.generations
     assert made.games == 400
     assert made.moves == pytest.approx(len(games.moves), rel=0.02)
@@ -56,7 +57,7 @@ def test_games_that_are_there_are_planned_to_the_byte_almost(tmp_path, n, search
 
 
 def test_what_is_dropped_counts_while_it_is_there():
-    dropped, kept = plan.plan(Config()), plan.plan(Config(keep_intermediate=True))
+    dropped, kept = disk.plan(Config()), disk.plan(Config(keep_intermediate=True))
     intermediate = [item for item in dropped.items if not item.kept]
     assert {item.stage for item in intermediate} == {"process", "shuffle, scattered"}
     assert kept.kept - dropped.kept == sum(item.size for item in intermediate)

@@ -7,15 +7,16 @@ from pathlib import Path
 import pytest
 from synthetic_run import make_run
 
-from hexlib import cli, fleet
+from hexlib import cli
 from hexlib.config import read_config
 from hexlib.errors import BadInput
-from hexlib.forecast import samples_of
-from hexlib.measured import measured_rates
-from hexlib.plan import plan
-from hexlib.prediction import predict
-from hexlib.schedule import Batch, run
-from hexlib.settings import Config
+from hexlib.planning import fleet
+from hexlib.planning.disk import plan
+from hexlib.planning.forecast import samples_of
+from hexlib.planning.measured import measured_rates
+from hexlib.planning.prediction import predict
+from hexlib.planning.schedule import Batch, run
+from hexlib.run_config import Config
 
 REPOSITORY = Path(__file__).parents[1]
 FLEETS = sorted((REPOSITORY / "config/fleets").glob("*.yaml"))

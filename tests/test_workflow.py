@@ -11,9 +11,9 @@ import pandas as pd
 import pytest
 from conftest import REPOSITORY
 
-from hexlib import plan
 from hexlib.config import read_config
 from hexlib.nn.checkpoint import load_checkpoint
+from hexlib.planning.disk import plan
 
 TINY = ("--configfile", "tests/config/tiny.yaml")
 
@@ -85,7 +85,7 @@ def test_every_game_and_position_is_accounted_for(finished):
 def test_the_disk_that_a_plan_tells_is_what_the_run_took(finished):
     project, _ = finished
     sizes = {name: path.stat().st_size for name, path in products(project).items()}
-    planned = plan.plan(read_config(project.folder / "results/tiny/config.yaml"))
+    planned = plan(read_config(project.folder / "results/tiny/config.yaml"))
     assert planned.kept == pytest.approx(sum(sizes.values()), rel=0.15)
     for stage, (size, kept) in planned.by_stage().items():
         took = sum(size for name, size in sizes.items() if re.match(rf"gen_\d+/{stage}/", name))

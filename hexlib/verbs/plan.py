@@ -33,10 +33,10 @@ def run(arguments: argparse.Namespace) -> None:
 
     from hexlib.config import read_config
     from hexlib.errors import BadInput
-    from hexlib.fleet import read_fleet
-    from hexlib.measured import measured_rates
-    from hexlib.plan import in_words, plan
-    from hexlib.prediction import as_dict, in_lines, predict
+    from hexlib.planning.disk import in_words, plan
+    from hexlib.planning.fleet import read_fleet
+    from hexlib.planning.measured import measured_rates
+    from hexlib.planning.prediction import as_dict, in_lines, predict
 
     if arguments.measured and not arguments.fleet:
         raise BadInput("--measured: is of use with --fleet only; name a file of machines there")

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from hexlib.fleet import STARTS, Fleet, Measured, Rate, Rates, rates_of, uses_gpus
-from hexlib.forecast import Generation
 from hexlib.logs import duration
-from hexlib.plan import Plan, size_in_words
-from hexlib.schedule import Batch, Schedule, run
-from hexlib.settings import Config
+from hexlib.planning.disk import Plan, size_in_words
+from hexlib.planning.fleet import STARTS, Fleet, Measured, Rate, Rates, rates_of, uses_gpus
+from hexlib.planning.forecast import Generation
+from hexlib.planning.schedule import Batch, Schedule, run
+from hexlib.run_config import Config
 
 SOLVED = 300  # positions of a shipped file, at most
 ANCHORS = 3  # fixed players

@@ -1,4 +1,4 @@
-"""What a run will need, told before it is begun."""
+"""The disk that a run will take."""
 
 import math
 import shutil
@@ -10,10 +10,10 @@ import numpy as np
 import torch
 
 from hexlib import npz
-from hexlib.forecast import RECORD, Generation, bytes_of_move, forecast
 from hexlib.game import positions
 from hexlib.game.rows import record
 from hexlib.nn.model import HexNet
+from hexlib.planning.forecast import RECORD, Generation, bytes_of_move, forecast
 from hexlib.run_config import Config
 from hexlib.settings import Net
 

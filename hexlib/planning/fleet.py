@@ -7,7 +7,8 @@ from pydantic import Field, model_validator
 
 from hexlib.config import checked, read_yaml
 from hexlib.errors import BadInput
-from hexlib.settings import Config, Net, Section
+from hexlib.run_config import Config
+from hexlib.settings import Net, Section
 
 PAGE = "docs/benchmarks.md"
 # Measured on one core of an AMD EPYC with avx512_bf16; tests/test_prediction.py compares them with

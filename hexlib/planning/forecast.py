@@ -12,7 +12,7 @@ from hexlib import sources
 from hexlib.run_config import Config
 
 # Seen in runs on 5×5 and 7×7 of up to 12 generations. Six of them took 0.87 to 1.00 times the disk
-# that `hexlib.plan` tells; the least where a fifth of the games were duplicates.
+# that `hexlib.planning.disk` tells; the least where a fifth of the games were duplicates.
 PLAYED_BY_LEARNED = 0.5  # share of the cells that a game of a trained network fills
 LEARNED_AFTER = 50_000  # samples, about
 SHARPER = 0.064  # share by which a generation's policy has fewer entries, of the first one's

@@ -8,10 +8,10 @@ from pathlib import Path
 from hexlib.config import read_config
 from hexlib.errors import BadInput
 from hexlib.files import read_json
-from hexlib.fleet import STARTS, Measured, Rate
-from hexlib.forecast import samples_of
-from hexlib.plan import plan
-from hexlib.prediction import Work, works
+from hexlib.planning.disk import plan
+from hexlib.planning.fleet import STARTS, Measured, Rate
+from hexlib.planning.forecast import samples_of
+from hexlib.planning.prediction import Work, works
 
 # Of each step, below benchmarks/gen_XXX.
 JOBS = {
