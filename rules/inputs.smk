@@ -97,15 +97,17 @@ def last_on_earlier_boards(gen):
     return list(last.values())
 
 
-def sources_of(gen):
-    """All that a generation trains on beside the window."""
+def sources_beside(wildcards, input):
+    """All that a generation trains on beside the window; a storage has its copies elsewhere."""
     earlier = [
         Source(
-            path=product("shuffle", one),
+            path=str(Path(summary).parent),
             weight=CONFIG.train.earlier_boards,
             board_size=CONFIG.board_size_of(one),
         )
-        for one in last_on_earlier_boards(gen)
+        for one, summary in zip(
+            last_on_earlier_boards(generation_of(wildcards)), input.earlier, strict=True
+        )
     ]
     return [*SOURCES, *earlier]
 
@@ -113,9 +115,10 @@ def sources_of(gen):
 def training_inputs(wildcards):
     """The weights to go on from, with the optimiser's state after generation 0, and the rows."""
     gen = generation_of(wildcards)
+    earlier = last_on_earlier_boards(gen)
     inputs = {
-        "beside": SOURCE_BUCKETS
-        + [bucket for one in last_on_earlier_boards(gen) for bucket in buckets_of(one)],
+        "beside": SOURCE_BUCKETS + [bucket for one in earlier for bucket in buckets_of(one)],
+        "earlier": [product("shuffle/summary.json", one) for one in earlier],
         "checkpoint": starting_checkpoint(wildcards),
         "summaries": [product("shuffle/summary.json", g) for g in window_of(gen)],
         "buckets": [bucket for g in window_of(gen) for bucket in buckets_of(g)],
@@ -142,8 +145,14 @@ if CONFIG.train.processes > 1:
     TRAIN = f"torchrun --standalone --nproc-per-node {CONFIG.train.processes} -m hexlib.cli train"
 
 
-def train_flags(wildcards, train=CONFIG.train):
-    beside = sources_of(generation_of(wildcards))
+# What all trainings of the run are told, those of a sweep too.
+TRAINING = (
+    f"{SEED} {options(CONFIG.window, {'generations', 'asynchronous'}, 'window-')} {INFERENCE}"
+)
+
+
+def train_flags(wildcards, input, train=CONFIG.train):
+    beside = sources_beside(wildcards, input)
     return options(train.model_copy(update={"sources": beside}), NOT_FLAGS)
 
 

@@ -20,13 +20,13 @@ def config_of_trial(wildcards):
     return CONFIG.with_values(TRIALS[wildcards.trial])
 
 
-def trial_flags(wildcards):
+def trial_flags(wildcards, input):
     tried = config_of_trial(wildcards)
     net = any(key.startswith("net.") for key in TRIALS[wildcards.trial])
     return " ".join(
         [
             learning_rates(wildcards, tried),
-            train_flags(wildcards, tried.train),
+            train_flags(wildcards, input, tried.train),
             options(tried.net, prefix="net-") if net else "",
         ]
     )
@@ -70,7 +70,7 @@ rule trial:
         folder=folder_of_output,
         generation=generation_of,
         flags=trial_flags,
-        shared=f"{SEED} {options(CONFIG.window, {'generations', 'asynchronous'}, 'window-')} {INFERENCE}",
+        shared=TRAINING,
         values=trial_values,
         progress=progress_of(f"trials/{SPACE.wildcard_pattern}"),
         code=code_version("hexlib.stages.train"),

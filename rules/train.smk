@@ -31,7 +31,7 @@ rule train:
         generation=generation_of,
         rates=learning_rates,
         flags=train_flags,
-        shared=f"{SEED} {options(CONFIG.window, {'generations', 'asynchronous'}, 'window-')} {INFERENCE}",
+        shared=TRAINING,
         progress=progress_of("train", LAST),
         code=code_version("hexlib.stages.train"),
     message:
