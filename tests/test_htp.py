@@ -21,9 +21,9 @@ from hexlib.nn.model import random_network
 from hexlib.play.clock import SHARE, Clock
 from hexlib.play.game import Game, Refused
 from hexlib.play.htp import FEWEST, LONGEST_LINE, Engine, serve
-from hexlib.play.player import Player, Thought
-from hexlib.play.standing import standing_after
 from hexlib.search.interface import positions_after
+from hexlib.search.player import Player, Thought
+from hexlib.search.standing import standing_after
 from hexlib.settings import Inference, Net
 
 REPOSITORY = Path(__file__).parents[1]

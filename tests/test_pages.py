@@ -12,7 +12,7 @@ from hexlib.game.hexworld import format_hexworld
 from hexlib.game.notation import cell_name, trmph_line
 from hexlib.nn.checkpoint import Checkpoint, save_checkpoint
 from hexlib.nn.model import random_network
-from hexlib.play.standing import standing_after
+from hexlib.search.standing import standing_after
 from hexlib.settings import Net
 from hexlib.stages import report
 from hexlib.stages.report.read import read_run

@@ -24,8 +24,8 @@ from hexlib.nn.model import HexNet
 from hexlib.pages.games import stones_after
 from hexlib.play import analysis, server
 from hexlib.play.notes import read_game, read_game_file
-from hexlib.play.player import Player
-from hexlib.play.standing import standing_after
+from hexlib.search.player import Player
+from hexlib.search.standing import standing_after
 from hexlib.settings import Inference, Net
 
 SIZE = 5

@@ -8,7 +8,7 @@ from test_play import checkpoint, player, serving  # noqa: F401, two fixtures
 
 from hexlib.game.board import BLUE, RED
 from hexlib.play.notes import read_game
-from hexlib.play.standing import standing_after
+from hexlib.search.standing import standing_after
 
 pytestmark = pytest.mark.slow
 SIZE = 5

@@ -22,7 +22,7 @@ import openvino
 
 from hexlib.errors import BadInput
 from hexlib.play.htp import Engine, serve
-from hexlib.play.player import Thinker
+from hexlib.search.player import Thinker
 
 NAME = "hexgame-server"
 SIZES = (5, 7, 9, 11)

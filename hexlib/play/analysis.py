@@ -10,8 +10,8 @@ from hexlib.pages import render
 from hexlib.pages.board import board_of
 from hexlib.pages.games import Ply, ShownGame, shown_policy, shown_values
 from hexlib.pages.tables import Table
-from hexlib.play.player import Player
-from hexlib.play.standing import standing_after
+from hexlib.search.player import Player
+from hexlib.search.standing import standing_after
 
 DOUBTFUL, BLUNDER = 0.10, 0.30  # of the chance to win, lost by a move
 

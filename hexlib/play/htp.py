@@ -17,7 +17,7 @@ from hexlib.game.htp import COLOUR_NAME, COLOURS, RESIGN, SWAP_PIECES, answer, c
 from hexlib.game.notation import cell_name
 from hexlib.play.clock import Clock
 from hexlib.play.game import Game, Refused
-from hexlib.play.player import Thinker, Thought
+from hexlib.search.player import Thinker, Thought
 
 LONGEST_LINE = 1000  # bytes
 MOST_SECONDS = 10**7

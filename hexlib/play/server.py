@@ -26,8 +26,8 @@ from hexlib.pages import render
 from hexlib.pages.board import board_of
 from hexlib.pages.games import shown_policy, shown_values
 from hexlib.play.notes import read_game
-from hexlib.play.player import Player, Thought
-from hexlib.play.standing import Standing, standing_after
+from hexlib.search.player import Player, Thought
+from hexlib.search.standing import Standing, standing_after
 
 HOST = "127.0.0.1"
 MOST_SIMULATIONS = 4096  # a move: seconds on one core with the network of the default run

@@ -26,7 +26,7 @@ def run(arguments: argparse.Namespace) -> None:
     from hexlib.files import write_text
     from hexlib.play import analysis
     from hexlib.play.notes import read_game_file
-    from hexlib.play.player import Player
+    from hexlib.search.player import Player
 
     if not 0 <= arguments.simulations <= 10_000:
         raise BadInput(f"--simulations {arguments.simulations}: 0 to 10000 are possible")

@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Do it."""
     from hexlib.play.htp import Engine, serve
-    from hexlib.play.player import Player
+    from hexlib.search.player import Player
 
     if not 0 <= arguments.simulations <= 10_000:
         raise BadInput(f"--simulations {arguments.simulations}: 0 to 10000 are possible")

@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Do it."""
     from hexlib.play import server
-    from hexlib.play.player import Player
+    from hexlib.search.player import Player
 
     checkpoint = Path(arguments.checkpoint)
     player = Player(checkpoint, section_of(arguments, settings.Inference))

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hexlib.pages.games import ShownGame, shown_values
-from hexlib.play.player import Player
-from hexlib.play.standing import standing_after
+from hexlib.search.interface import positions_after
+from hexlib.search.player import Player
 from hexlib.settings import Inference
 
 SIMULATIONS = 32  # a position; a report of six games on 13×13 asks for some 500 of them
@@ -20,8 +20,8 @@ def look_ahead(games: Sequence[ShownGame], checkpoint: Path) -> None:
     """
     player = Player(checkpoint, Inference(device="cpu"))
     for game in games:
-        before = [standing_after(game.size, game.moves[:ply]) for ply in range(len(game.moves))]
-        thoughts = player.think(before, SIMULATIONS)
+        before = positions_after(game.size, [game.moves[:ply] for ply in range(len(game.moves))])
+        thoughts = player.think_of(before, SIMULATIONS)
         for ply, thought in zip(game.plies, thoughts, strict=False):
             ply.line = thought.line
             ply.values = shown_values(thought.values)

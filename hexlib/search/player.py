@@ -14,10 +14,10 @@ from hexlib.nn.cache import CachedEvaluator
 from hexlib.nn.checkpoint import load_checkpoint
 from hexlib.nn.device import choose
 from hexlib.nn.inference import Evaluator
-from hexlib.play.standing import Standing
 from hexlib.search.gumbel import GumbelSearch
 from hexlib.search.interface import Evaluate, Positions, positions_after, search_all
 from hexlib.search.policy import PolicySearch
+from hexlib.search.standing import Standing
 from hexlib.settings import Inference
 
 NODES = 1 << 16  # of the search trees at one time, which bounds the memory
