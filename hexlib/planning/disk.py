@@ -13,7 +13,7 @@ from hexlib import npz
 from hexlib.game import positions
 from hexlib.game.rows import record
 from hexlib.nn.model import HexNet
-from hexlib.planning.forecast import RECORD, Generation, bytes_of_move, forecast
+from hexlib.planning.forecast import RECORD, Generation, bytes_of_move, chunks_of, forecast
 from hexlib.run_config import Config
 from hexlib.settings import Net
 
@@ -115,7 +115,7 @@ def _free(config: Config) -> int:
 def _disk(config: Config, made: Generation) -> Iterator[Item]:
     """What one generation writes."""
     n, keep = config.board_size_of(made.number), config.keep_intermediate
-    chunks = max(1, -(-made.games // config.clean.chunk_size))
+    chunks = chunks_of(config, made)
     shards, buckets = config.selfplay.shards, config.shuffle.buckets
     games = round(made.games * RECORD + made.moves * bytes_of_move(n))
     search = made.moves * 3 + made.entries * 4 if made.entries else 0

@@ -32,6 +32,11 @@ class Generation:
     samples: int  # drawn in its training
 
 
+def chunks_of(config: Config, made: Generation) -> int:
+    """Chunks into which a generation's games are cleaned."""
+    return max(1, -(-made.games // config.clean.chunk_size))
+
+
 def forecast(config: Config) -> list[Generation]:
     """Each generation that a run with these settings makes.
 

@@ -11,7 +11,7 @@ from hexlib.files import read_json
 from hexlib.planning.disk import plan
 from hexlib.planning.fleet import STARTS, Measured, Rate
 from hexlib.planning.forecast import samples_of
-from hexlib.planning.prediction import Work, works
+from hexlib.planning.prediction import Work, plural, works
 
 # Of each step, below benchmarks/gen_XXX.
 JOBS = {
@@ -74,7 +74,7 @@ def measured_rates(run: Path) -> Measured:
     found = {}
     for name, seconds in times.items():
         working = max(sum(seconds) - start * len(seconds), LEAST * sum(seconds))
-        jobs = f"{len(seconds)} job{'s' if len(seconds) > 1 else ''}"
+        jobs = plural(len(seconds), "job")
         found[name] = Rate(amounts[name] / working, WHAT[name], f"{run}/benchmarks, {jobs}")
     found["start"] = Rate(
         1 / max(start, 1e-3), WHAT["start"], f"{run}/benchmarks, the shortest job"

@@ -9,7 +9,7 @@ from typing import Any
 from hexlib.logs import duration
 from hexlib.planning.disk import Plan, size_in_words
 from hexlib.planning.fleet import STARTS, Fleet, Measured, Rate, Rates, rates_of, uses_gpus
-from hexlib.planning.forecast import Generation
+from hexlib.planning.forecast import Generation, chunks_of
 from hexlib.planning.schedule import Batch, Schedule, run
 from hexlib.run_config import Config
 
@@ -184,7 +184,7 @@ def works(planned: Plan, made: Generation) -> Iterator[Work]:
         if item.generation == made.number:
             size[item.stage] = item.size
     games = size["selfplay"] or size["clean"]
-    chunks = max(1, -(-made.games // config.clean.chunk_size))
+    chunks = chunks_of(config, made)
     positions, parts, buckets = size["process"], size["shuffle, scattered"], size["shuffle"]
     if not config.selfplay.existing:
         asked = made.moves * evaluations_of_move(config)
