@@ -131,10 +131,15 @@ class Clean(Section):
 
 
 class Process(Section):
-    """Which positions are made of a game."""
+    """Which positions are made of a game, and what they teach."""
 
     positions: Literal["all", "final", "penultimate"] = Field(
         "all", description="All of them, the finished board alone, or the one before the last move."
+    )
+    policy: Literal["search", "played"] = Field(
+        "search",
+        description="What a position's policy is: what the search found, where it was recorded, or"
+        " the move that was played.",
     )
 
 

@@ -14,7 +14,7 @@ from hexlib.settings import Process
 from hexlib.stages import process
 
 
-def slow_positions(games, search, mode):
+def slow_positions(games, search, mode, policy="search"):
     """A dict for each position, in order."""
     n, found, move, entry = games.board_size, [], 0, 0
     ids = records.game_hashes(games, merge_symmetric=True)[:, 0]
@@ -42,6 +42,8 @@ def slow_positions(games, search, mode):
                 for e in range(entry, entry + count):
                     cell = turn(search.policy_cell[e], red)
                     position["policy"][cell] = float(search.policy_probability[e])
+                if count and policy == "played":
+                    position["policy"] = {turn(moves[k], red): 1.0}
                 position["root_value"] = str(search.root_value[move])
                 move, entry = move + 1, entry + count
             if mode == "all" or k == len(moves) - (mode == "penultimate"):
@@ -78,9 +80,9 @@ def write(folder, games, search=None):
     return folder / "chunk_0000.trmph"
 
 
-def run(chunk, n, mode="all"):
+def run(chunk, n, mode="all", policy="search"):
     output = chunk.with_suffix(".npz")
-    result = process.run(chunk, output, Process(positions=mode), n)
+    result = process.run(chunk, output, Process(positions=mode, policy=policy), n)
     found = positions.read_positions(output)
     assert result["rows"] == len(found)
     return found
@@ -92,17 +94,20 @@ def run(chunk, n, mode="all"):
     count=st.integers(0, 12),
     seed=st.integers(1, 10**6),
     mode=st.sampled_from(["all", "final", "penultimate"]),
+    policy=st.sampled_from(["search", "played"]),
     searched=st.booleans(),
     rows=st.sampled_from([1, 40, 1 << 16]),
 )
-def test_positions_agree_with_the_twin(tmp_path_factory, n, count, seed, mode, searched, rows):
+def test_positions_agree_with_the_twin(
+    tmp_path_factory, n, count, seed, mode, policy, searched, rows
+):
     games = random_games(n, count, seed)
     search = made_up_search(games, seed) if searched and count else None
     chunk = write(tmp_path_factory.mktemp("process"), games, search)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(process, "ROWS", rows)
-        found = run(chunk, n, mode)
-    assert as_dicts(found) == slow_positions(games, search, mode)
+        found = run(chunk, n, mode, policy)
+    assert as_dicts(found) == slow_positions(games, search, mode, policy)
     assert (found.weight == 1).all()
     assert not (found.own & found.opponent).any()
 

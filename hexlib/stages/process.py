@@ -42,22 +42,26 @@ def run(
 
     A game of N moves has N + 1 positions; the last is the finished board, without a policy. The
     policy comes from the `.search.npz` beside the chunk if there is one that is not empty, else
-    it is the played move. The chunk is read twice, first to check and count it, so that memory is
-    bounded by a block of it. Returns {"rows", "games"}.
+    it is the played move. Where `settings.policy` asks for the played moves, those without a
+    recorded policy have none still. The chunk is read twice, first to check and count it, so that
+    memory is bounded by a block of it. Returns {"rows", "games"}.
 
     Raises `BadInput` if a record is not a finished legal game of this board size, and `Damaged` if
     a file is not whole or the search statistics do not fit the games. With `on_corrupt` "skip",
     games whose statistics are damaged are used alone, and of a damaged chunk no position is made.
     """
     board.check_size(board_size)
-    chunk, output, mode = Path(chunk), Path(output), settings.positions
-    return without_damaged(lambda aside: _run(chunk, output, mode, board_size, aside), on_corrupt)
+    chunk, output = Path(chunk), Path(output)
+    return without_damaged(
+        lambda aside: _run(chunk, output, settings, board_size, aside), on_corrupt
+    )
 
 
 def _run(
-    chunk: Path, output: Path, mode: str, board_size: int, aside: Mapping[Path, str]
+    chunk: Path, output: Path, settings: Process, board_size: int, aside: Mapping[Path, str]
 ) -> dict[str, Any]:
     """One attempt, without the files in `aside`."""
+    mode = settings.positions
     sources = [chunk, search_path(chunk)] if search_path(chunk).exists() else [chunk]
     unchanged = files.Unchanged(source for source in sources if source.exists())
     search = None
@@ -66,7 +70,12 @@ def _run(
         search = None if search_path(chunk) in aside else _search_of(chunk)
 
     def parts(check: bool) -> Iterator[tuple[Games, SearchStatistics | None]]:
-        return iter(()) if chunk in aside else _parts(chunk, board_size, search, check)
+        if chunk in aside:
+            return
+        for part, found in _parts(chunk, board_size, search, check):
+            if found and settings.policy == "played":
+                found = _played_moves(part, found)
+            yield part, found
 
     games = moves = rows = entries = 0
     for part, found in parts(check=True):
@@ -136,6 +145,18 @@ def _parts(
                     raise Damaged(search_path(chunk), f"does not fit the game at {place}", REMEDY)
             yield part, found
             start = end
+
+
+def _played_moves(games: Games, search: SearchStatistics) -> SearchStatistics:
+    """The statistics with all of each recorded policy on the move that was played."""
+    recorded = search.policy_count > 0
+    moves = games.moves[recorded]
+    return SearchStatistics(
+        search.root_value,
+        recorded.astype(np.uint8),
+        moves.astype(np.uint16),
+        np.ones(len(moves), np.float16),
+    )
 
 
 def _check(chunk: Path, games: Games, lines: np.ndarray) -> None:
