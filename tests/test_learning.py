@@ -1,5 +1,6 @@
 """How a network learns: the losses are their formulas, and processes together are as one."""
 
+import copy
 import json
 import os
 import subprocess
@@ -102,6 +103,25 @@ def test_a_state_of_other_heads_does_not_fit():
     assert not without.fits(with_head.state())
     assert not with_head.fits(without.state())
     assert not without.fits(larger.state())
+
+
+def test_the_moving_average_leaves_the_random_weights_behind(positions):
+    """Its weight on what it was at step t is (1+t)/(10+t), until that is `moving_average`."""
+    trainer = Trainer(random_network(SMALL, 0), Train(moving_average=0.6), FLOAT)
+    name = "blocks.0.first.conv.weight"
+    expected = trainer.average.state_dict()[name].clone()
+    for step in range(20):
+        trainer.step(batch_of(positions, np.arange(step, step + 8)), 1e-2)
+        kept = min((1 + step) / (10 + step), 0.6)
+        now = trainer.learner.network.state_dict()[name]
+        expected = kept * expected + (1 - kept) * now
+        torch.testing.assert_close(trainer.average.state_dict()[name], expected)
+    again = Trainer(random_network(SMALL, 1), Train(moving_average=0.6), FLOAT)
+    again.restore(copy.deepcopy(trainer.state()))
+    for each in (trainer, again):  # goes on where it was
+        each.step(batch_of(positions, np.arange(40, 48)), 1e-2)
+    ours, theirs = (each.average.state_dict()[name] for each in (trainer, again))
+    torch.testing.assert_close(ours, theirs)
 
 
 def test_reliability_counts_what_was_said_and_what_came_of_it(positions):

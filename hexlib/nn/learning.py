@@ -155,6 +155,7 @@ class Trainer:
         floats = [name for name, tensor in ours.items() if tensor.is_floating_point()]
         self._averaged = [ours[name] for name in floats]
         self._followed = [theirs[name] for name in floats]
+        self.optimiser_steps = 0
 
     def state(self) -> dict[str, Any]:
         """All that a later step depends on."""
@@ -163,6 +164,7 @@ class Trainer:
             "auxiliary": self.learner.auxiliary.state_dict(),
             "average": self.average.state_dict(),
             "optimiser": self.optimiser.state_dict(),
+            "optimiser_steps": self.optimiser_steps,
         }
 
     def fits(self, state: dict[str, Any]) -> bool:
@@ -174,7 +176,7 @@ class Trainer:
         return all(
             shapes(state.get(key, {})) == shapes(own)
             for key, own in self.state().items()
-            if key != "optimiser"
+            if key not in ("optimiser", "optimiser_steps")
         )
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -183,6 +185,7 @@ class Trainer:
         self.learner.auxiliary.load_state_dict(state["auxiliary"])
         self.average.load_state_dict(state["average"])
         self.optimiser.load_state_dict(state["optimiser"])
+        self.optimiser_steps = state["optimiser_steps"]
 
     def step(self, batch: Batch, learning_rate: float) -> dict[str, Tensor]:
         """One step of the optimiser; returns the figures of the whole batch before it."""
@@ -197,8 +200,11 @@ class Trainer:
             self.learner.parameters(), self.settings.gradient_clip
         )
         self.optimiser.step()
-        # The average moves towards the weights.
-        torch._foreach_lerp_(self._averaged, self._followed, 1 - self.settings.moving_average)
+        # The average moves towards the weights: at first quickly, away from the random ones.
+        warm = (1 + self.optimiser_steps) / (10 + self.optimiser_steps)
+        decay = min(warm, self.settings.moving_average)
+        torch._foreach_lerp_(self._averaged, self._followed, 1 - decay)
+        self.optimiser_steps += 1
         return parallel.mean_of(figures)
 
     def _autocast(self) -> torch.autocast:
