@@ -203,8 +203,8 @@ Value = bool | int | float | str
 class Train(Section):
     """How the network learns."""
 
-    batch_size: int = Field(256, ge=1, le=65536, description="Positions a step.")
-    learning_rate: float = Field(2e-3, gt=0, le=1, description="AdamW's, after the warm-up.")
+    batch_size: int = Field(128, ge=1, le=65536, description="Positions a step.")
+    learning_rate: float = Field(8e-3, gt=0, le=1, description="AdamW's, after the warm-up.")
     final_learning_rate: float = Field(1e-4, gt=0, le=1, description="At the end of the run.")
     decay_generations: int = Field(
         5, ge=0, description="Last generations of the run over which the learning rate falls."
