@@ -76,10 +76,11 @@ class Config(Section):
             )
         planned = sum(step.generations for step in self.curriculum)
         last = self.generations.count - 1
-        if planned > last + 1 or self.board_size_of(last) != self.board_size:
+        whole = planned <= last + 1 or self.selfplay.existing  # games given are of `board_size`
+        if not whole or self.board_size_of(last) != self.board_size:
             raise ValueError(
                 f"curriculum: its {planned} generations leave none of the {last + 1} in all for"
-                f" board_size, {self.board_size}; raise generations.count"
+                f" board_size, {self.board_size}; raise generations.count, or set curriculum: []"
             )
         widths = self.selfplay.widths
         chosen = self.selfplay.search == "minimax" or "widths" in self.selfplay.model_fields_set
@@ -185,6 +186,8 @@ class Config(Section):
 
     def board_size_of(self, generation: int) -> int:
         """Cells along a side of a generation's board."""
+        if self.selfplay.existing and generation == self.generations.count - 1:
+            return self.board_size
         for step in self.curriculum:
             if generation < step.generations:
                 return step.board_size

@@ -157,9 +157,9 @@ class Window(Section):
     The power law of KataGo's shuffler (Wu 2019, arXiv:1902.10565, appendix C).
     """
 
-    rows: int = Field(60_000, ge=1, description="c: below this many rows all are used.")
-    growth: float = Field(0.5, gt=0, le=1, description="β: how fast it grows at first.")
-    exponent: float = Field(0.9, gt=0, le=1, description="α: how growth falls off.")
+    rows: int = Field(30_000, ge=1, description="c: below this many rows all are used.")
+    growth: float = Field(0.3, gt=0, le=1, description="β: how fast it grows at first.")
+    exponent: float = Field(0.8, gt=0, le=1, description="α: how growth falls off.")
     generations: int = Field(
         20, ge=1, description="Generations that a training may look back over, its own included."
     )

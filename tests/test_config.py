@@ -82,6 +82,8 @@ def test_a_curriculum_says_the_board_of_each_generation():
     assert [config.board_size_of(gen) for gen in range(5)] == [5, 5, 6, 7, 7]
     whole = [*steps, {"board_size": 7, "generations": 2}]
     assert validate({"curriculum": whole, "generations": {"count": 5}}, "some.yaml")
+    given = {"selfplay": {"existing": ["games"]}, "generations": {"count": 1}}
+    assert validate({"curriculum": steps, **given}, "some.yaml").board_size_of(0) == 7
 
 
 @pytest.mark.parametrize(
