@@ -127,14 +127,19 @@ def _select_root(tree, roots, g, wanted):
 
 @kernel
 def _finish(tree, roots, g):
-    """Set the result: the best of the most visited moves, the value and the improved policy."""
+    """Set the result: the best of the most visited moves, the improved policy and its value.
+
+    That value is the mean of the moves' values by their chances in the improved policy, untried
+    moves having what completes theirs. The mean over all simulations would be far too low: most of
+    a few simulations go to moves that are only tried.
+    """
     improved = roots.improved[g]
     roots.state[g] = DONE
-    count, mixed, high, scale = completed(tree, g, 0)
+    _, mixed, high, scale = completed(tree, g, 0)
     scores = roots.scratch
     for a in range(len(scores)):
         scores[a] = roots.logits[g, a] + (mixed - high) * scale
-    most, total = 0, 0.0
+    most = 0
     child = tree.newest[g, 0]
     while child:
         most = max(most, tree.visits[g, child])
@@ -143,7 +148,6 @@ def _finish(tree, roots, g):
     child = tree.newest[g, 0]
     while child:
         visits, move = tree.visits[g, child], tree.move[g, child]
-        total += tree.total[g, child]
         gain = (tree.mean[g, child] - high) * scale
         scores[move] = roots.logits[g, move] + gain
         score = roots.rank[g, move] + gain
@@ -156,8 +160,15 @@ def _finish(tree, roots, g):
         child = tree.older[g, child]
     roots.move[g] = best_move
     if tree.solved[g, 0] == 0:
-        roots.value[g] = (tree.raw_value[g, 0] + total) / (1 + count)
         softmax(scores, improved)
+        value, untried = 0.0, 1.0
+        child = tree.newest[g, 0]
+        while child:
+            chance = improved[tree.move[g, child]]
+            value += chance * tree.mean[g, child]
+            untried -= chance
+            child = tree.older[g, child]
+        roots.value[g] = value + max(untried, 0.0) * mixed
         return
     roots.value[g] = tree.solved[g, 0]
     for a in range(len(improved)):  # a move in a lost position is nothing to learn from
@@ -316,7 +327,7 @@ class GumbelSearch:
         return done[:count]
 
     def found(self, slots: np.ndarray) -> Found:
-        """See `interface.Search`; the value is the mean over all simulations and the root's own."""
+        """See `interface.Search`; the value is that of the improved policy."""
         count, area = len(slots), self.board_size**2
         found = Found(
             np.empty(count, np.int16),
@@ -343,8 +354,8 @@ class GumbelSearch:
         """Mean value, −1 to 1 for the player to move, of the simulations through the best move.
 
         ±1 where the position is solved, NaN where the move is forced and nothing was searched.
-        `found` gives the mean over all moves that were tried, most of which are worse. For a slot
-        that is done and not started again.
+        `found` gives the mean over the improved policy. For a slot that is done and not started
+        again.
         """
         child = self._child(slot, int(self._roots.move[slot]))
         if self._tree.solved[slot, 0] or not child:

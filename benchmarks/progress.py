@@ -1,0 +1,93 @@
+"""Strength against compute: what each generation of some runs got right on solved positions.
+
+`python benchmarks/progress.py results/default results/hex7 --output docs/strength.svg`
+"""
+
+import argparse
+import json
+import re
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+import pandas as pd
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+# The last line of a shard's log; a line before it may be of a shard that was stopped and went on.
+ASKED = re.compile(r"([\d,]+) positions asked for, (\d+)% of them in the cache")
+PANELS = {
+    "moves with search": ("search", "move_accuracy"),
+    "moves of the network": ("raw", "move_accuracy"),
+    "winners by the network": ("raw", "value_accuracy"),
+}
+
+
+def evaluated(log: Path) -> float:
+    """Positions that the network evaluated for a shard of games, by its log."""
+    asked, cached = ASKED.findall(log.read_text())[-1]
+    return int(asked.replace(",", "")) * (1 - int(cached) / 100)
+
+
+def progress(run: Path) -> pd.DataFrame:
+    """A row a generation of a run: its board, all positions evaluated until then, and what its
+    network gets right, as shares, in a column for each panel.
+    """
+    logs = run.parents[1] / "logs" / run.name
+    rows, total = [], 0.0
+    for folder in sorted(run.glob("gen_*")):
+        total += sum(map(evaluated, (logs / folder.name / "selfplay").glob("shard_*.log")))
+        solved = folder / "evaluate/solved.json"
+        if not solved.exists():
+            continue
+        found = json.loads(solved.read_text())
+        shares = {panel: found[way][key] for panel, (way, key) in PANELS.items()}
+        rows.append({"board": found["board_size"], "evaluated": total, **shares})
+    return pd.DataFrame(rows)
+
+
+def draw(runs: dict[str, pd.DataFrame], output: Path) -> None:
+    """A panel for each share, a line for each board of each run."""
+    matplotlib.rcParams |= {"svg.hashsalt": "hexlib", "svg.fonttype": "none", "font.size": 9}
+    figure, axes = plt.subplots(
+        1, len(PANELS), figsize=(10, 3.4), sharex=True, layout="constrained"
+    )
+    for axis, panel in zip(axes, PANELS, strict=True):
+        for number, (name, table) in enumerate(runs.items()):
+            for size, rows in table.groupby("board"):
+                axis.plot(
+                    rows["evaluated"],
+                    (1 - rows[panel]).clip(lower=1e-3),
+                    color=f"C{number}",
+                    linestyle="-" if size == table["board"].iloc[-1] else ":",
+                    marker=".",
+                    label=f"{name}, {size}×{size}",
+                )
+        axis.set(title=panel, xscale="log", yscale="log", xlabel="positions evaluated in self-play")
+        shown = FuncFormatter(lambda share, _: f"{100 * share:g} %")
+        axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.yaxis.set_major_formatter(shown)
+        axis.yaxis.set_minor_formatter(NullFormatter())
+        axis.grid(alpha=0.3)
+    axes[0].set_ylabel("wrong on solved positions")
+    axes[-1].legend(frameon=False)
+    figure.savefig(output, metadata={"Date": None})
+
+
+def main() -> None:
+    """Draw it, and print its last points."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument(
+        "runs", nargs="+", type=Path, metavar="RUN", help="Such as results/default."
+    )
+    parser.add_argument("--output", type=Path, required=True, metavar="F", help=".svg or .png.")
+    arguments = parser.parse_args()
+    runs = {run.name: progress(run.resolve()) for run in arguments.runs}
+    for name, table in runs.items():
+        print(f"{name}:", table.tail(1).to_string(index=False), sep="\n")
+    draw(runs, arguments.output)
+
+
+if __name__ == "__main__":
+    main()
