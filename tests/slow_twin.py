@@ -77,8 +77,8 @@ class Node:
         weights = {move: np.exp(logit - top) for move, logit in self.logits.items()}
         return {move: weight / sum(weights.values()) for move, weight in weights.items()}
 
-    def scores(self) -> dict[int, float]:
-        """sigma(completed Q): equations 8 and 10 to 12 of Danihelka et al. 2022, mctx's scaling."""
+    def completed(self) -> dict[int, float]:
+        """The value of each move, untried ones completed (Danihelka et al. 2022, appendix D)."""
         seen = [move for move in self.moves if self.visits[move]]
         q = {move: self.totals[move] / self.visits[move] for move in seen}
         count, prior = sum(self.visits.values()), self.prior()
@@ -86,9 +86,14 @@ class Node:
         if seen:
             weighted = sum(prior[m] * q[m] for m in seen) / sum(prior[m] for m in seen)
             mixed = (self.value + count * weighted) / (1 + count)
-        completed = {move: q.get(move, mixed) for move in self.moves}
-        low = min([mixed, *q.values()])
-        high = max([mixed, *q.values()])
+        self.mixed = mixed
+        return {move: q.get(move, mixed) for move in self.moves}
+
+    def scores(self) -> dict[int, float]:
+        """sigma(completed Q): equations 8 and 10 to 12 of Danihelka et al. 2022, mctx's scaling."""
+        completed = self.completed()
+        low = min([self.mixed, *completed.values()])
+        high = max([self.mixed, *completed.values()])
         scale = (C_VISIT + max(self.visits.values())) * C_SCALE / max(high - low, SMALLEST_RANGE)
         return {move: (value - low) * scale for move, value in completed.items()}
 
@@ -101,12 +106,17 @@ class Node:
 
 
 def gumbel_search(grid, colour, evaluator, simulations, considered, key, noise_scale=1.0):
-    """The move, improved policy {cell: probability} and simulations of a search of one position."""
+    """What a search of one position finds.
+
+    The move, the improved policy {cell: probability}, the simulations done, and the value of that
+    policy (NaN where the move is forced).
+    """
     root = Node(grid, colour)
     if root.solved or root.forced:
         pick = int(rng.below(key, 0, len(root.moves))) if noise_scale else 0
         share = 0.0 if root.solved == -1 else 1 / len(root.moves)
-        return root.moves[pick], dict.fromkeys(root.moves, share), 0
+        value = float(root.solved) if root.solved else np.nan
+        return root.moves[pick], dict.fromkeys(root.moves, share), 0, value
     root.evaluate(evaluator)
     noise = {m: noise_scale * rng.gumbel(key, m) if noise_scale else 0.0 for m in root.moves}
     limit = min(considered, simulations, grid.size)
@@ -156,6 +166,7 @@ def gumbel_search(grid, colour, evaluator, simulations, considered, key, noise_s
         return (winning, root.visits[move] == most, noise[move] + root.logits[move] + scores[move])
 
     best = max(root.moves, key=rank)
-    if root.solved == 1:
-        return best, {best: 1.0}, done
-    return best, root.improved() if not root.solved else {}, done
+    if root.solved:
+        return best, {best: 1.0} if root.solved == 1 else {}, done, float(root.solved)
+    policy, values = root.improved(), root.completed()
+    return best, policy, done, sum(policy[move] * values[move] for move in root.moves)

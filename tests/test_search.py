@@ -71,7 +71,7 @@ def test_gumbel_is_the_slow_twins(n, simulations, considered, noise):
     keys = some_keys(len(games))
     found = search_all(search, MadeUpNetwork(n), positions_after(n, games), keys)
     for k, moves in enumerate(games):
-        move, policy, done = gumbel_search(
+        move, policy, done, value = gumbel_search(
             grid_of(n, moves),
             BLUE + len(moves) % 2,
             MadeUpNetwork(n),
@@ -85,6 +85,7 @@ def test_gumbel_is_the_slow_twins(n, simulations, considered, noise):
         assert found.move[k] == move
         assert found.simulations[k] == done
         assert np.abs(found.policy[k] - dense).max() < 1e-4
+        np.testing.assert_allclose(found.value[k], value, atol=1e-4)
 
 
 def test_gumbel_does_the_simulations_that_it_was_asked_for():
