@@ -26,16 +26,24 @@ def trials(tmp_path_factory):
     network = random_network(Net(blocks=1, channels=8), 0)
     save_checkpoint(folder / "start.pt", Checkpoint(network, [5], {}))
     for name, options in {
-        "short": ["--reuse", "0.5"],
+        "short": ["--reuse", "0.05"],
         "wrong": ["--policy-weight", f"{FAILS}"],
-        "long": ["--reuse", "6", "--net-blocks", "2", "--net-channels", "8"],
+        "long": ["--reuse", "2", "--net-blocks", "2", "--net-channels", "8"],
     }.items():
         done = cli.main(
             [
                 *("train", "--source", f"{buckets}", "--checkpoint", f"{folder / 'start.pt'}"),
                 *("--output-dir", f"{folder / name}", "--trial", json.dumps({"train.x": name})),
                 *("--batch-size", "32", "--warmup-steps", "2", "--validation-fraction", "0.2"),
-                *("--device", "cpu", "--precision", "float32", *options),
+                *(
+                    "--learning-rate",
+                    "0.002",
+                    "--device",
+                    "cpu",
+                    "--precision",
+                    "float32",
+                    *options,
+                ),
             ]
         )
         assert done == 0
