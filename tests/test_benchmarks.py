@@ -1,5 +1,6 @@
 """The benchmarks run, say what is not installed, and write their own section of the page."""
 
+import json
 import os
 import re
 import subprocess
@@ -148,3 +149,27 @@ def test_train_prints_rates_and_memory(run):
     table = {row[0]: row for row in rows(printed)}
     assert all(positive(cell) for net in ("4×32", "6×64") for cell in table[net][1:4])
     assert re.search(r"with 100,000 positions \(0\.0 GB\) on disk: -?[\d,]+ MB;", printed)
+
+
+def test_progress_counts_what_was_evaluated_and_draws_it(tmp_path):
+    for gen, (asked, right) in enumerate([(1000, 0.5), (3000, 0.75)]):
+        name = f"run/gen_{gen:03d}"
+        log = tmp_path / "logs" / name / "selfplay/shard_0000.log"
+        log.parent.mkdir(parents=True)
+        line = "selfplay: {:,} of 9 games, {:,} positions asked for, {}% of them in the cache\n"
+        log.write_text(line.format(4, asked // 2, 0) + line.format(9, asked, 10))
+        solved = tmp_path / "results" / name / "evaluate/solved.json"
+        solved.parent.mkdir(parents=True)
+        shares = {"move_accuracy": right, "value_accuracy": right}
+        solved.write_text(json.dumps({"board_size": 5, "raw": shares, "search": shares}))
+    picture = tmp_path / "progress.svg"
+    script = REPOSITORY / "benchmarks/progress.py"
+    done = subprocess.run(
+        [sys.executable, script, tmp_path / "results/run", "--output", picture],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    last = done.stdout.split()[-5:]
+    assert [float(cell) for cell in last] == [5, 3600, 0.75, 0.75, 0.75]  # nine tenths of 4,000
+    assert "run, 5×5" in picture.read_text()
