@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Container
+from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin
 
 from pydantic import ValidationError
@@ -95,6 +96,24 @@ def common_options(parser: argparse.ArgumentParser, *names: str) -> None:
         parser.add_argument("--" + name.replace("_", "-"), **known[name])
     if not any("--log" in action.option_strings for action in parser._actions):
         parser.add_argument("--log", metavar="F", help="Also write what is said to this file.")
+
+
+def player_option(parser: argparse.ArgumentParser) -> None:
+    """Add --checkpoint of a verb that people play with: they need none of their own."""
+    parser.add_argument(
+        "--checkpoint",
+        metavar="C",
+        help="The network's checkpoint (.pt). Default: the one that comes with hexlib.",
+    )
+
+
+def player_checkpoint(arguments: argparse.Namespace, board_size: int | None) -> Path:
+    """The checkpoint asked for, or the one that comes with hexlib for a board, by default 7×7."""
+    if arguments.checkpoint is not None:
+        return Path(arguments.checkpoint)
+    from hexlib.nn.checkpoint import shipped
+
+    return shipped(7 if board_size is None else board_size)
 
 
 def on_corrupt_of(arguments: argparse.Namespace) -> OnCorrupt:

@@ -14,6 +14,7 @@ from hexlib.files import SCHEMA, atomic
 from hexlib.nn.model import HexNet
 from hexlib.settings import Net
 
+SHIPPED = Path(__file__).parents[1] / "models"  # NxN.pt: networks that come with hexlib
 REMEDY = "name another, or remove it and run the same command again to make it anew"
 # What `save` is used for.
 KINDS = ("checkpoint", "training state", "training progress", "training batch")
@@ -26,6 +27,13 @@ class Checkpoint:
     network: HexNet
     board_sizes: list[int]  # that it was trained on, in the order of the training
     lineage: dict[str, Any] = field(default_factory=dict)
+
+
+def shipped(board_size: int) -> Path:
+    """The checkpoint that comes with hexlib for a board: that of its size, or of the nearest."""
+    sizes = [int(path.stem.partition("x")[0]) for path in SHIPPED.glob("*x*.pt")]
+    nearest = min(sizes, key=lambda size: (abs(size - board_size), -size))
+    return SHIPPED / f"{nearest}x{nearest}.pt"
 
 
 def save(path: Path | str, kind: str, content: dict[str, Any]) -> None:

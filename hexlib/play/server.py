@@ -69,8 +69,10 @@ class NewGame(BaseModel):
     simulations: int = Field(64, ge=0, le=MOST_SIMULATIONS)
 
 
-def app(player: Player, name: str) -> Starlette:
+def app(player: Player, name: str, board_size: int | None = None) -> Starlette:
     """The application for a player, `name` says which; see `hexlib/data/pages/play.js`.
+
+    It begins on `board_size`, or on the board that the player was trained on last.
 
     `GET /` is the page. `POST /position`, `/move` and `/hints` take a `Question`, `/read` a
     `Record`, all as JSON. What is wrong with a question comes back as `{"error": "one line"}`.
@@ -83,8 +85,9 @@ def app(player: Player, name: str) -> Starlette:
         return thought
 
     async def page(request: Request) -> Response:
+        first = board_size or player.board_sizes[-1]
         try:
-            chosen = NewGame(**{"size": player.board_sizes[-1], **request.query_params})
+            chosen = NewGame(**{"size": first, **request.query_params})
         except ValidationError as error:
             return PlainTextResponse(_first(error), 400)
         text = render(
@@ -166,12 +169,14 @@ class Announced(uvicorn.Server):
             logs.log.info(f"play: http://{HOST}:{one.getsockname()[1]}/ (Ctrl-C ends it)")
 
 
-def serve(player: Player, name: str, port: int) -> None:
+def serve(player: Player, name: str, port: int, board_size: int | None = None) -> None:
     """Serve on loopback until Ctrl-C; port 0 takes a free one. The address is logged.
 
     Raises BadInput where the port is taken.
     """
-    config = uvicorn.Config(app(player, name), host=HOST, port=port, log_level="warning")
+    config = uvicorn.Config(
+        app(player, name, board_size), host=HOST, port=port, log_level="warning"
+    )
     server = Announced(config)
     try:
         bound = config.bind_socket()

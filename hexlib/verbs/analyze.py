@@ -5,13 +5,20 @@ from pathlib import Path
 
 from hexlib import logs, settings
 from hexlib.errors import BadInput
-from hexlib.options import add_options, common_options, section_of
+from hexlib.options import (
+    add_options,
+    common_options,
+    player_checkpoint,
+    player_option,
+    section_of,
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of this verb."""
     parser.add_argument("games", metavar="GAME.trmph", help="A file of games, finished or not.")
-    common_options(parser, "checkpoint", "output")
+    player_option(parser)
+    common_options(parser, "output")
     parser.add_argument(
         "--game", type=int, default=1, metavar="K", help="Which of them, from 1. Default: 1."
     )
@@ -32,7 +39,8 @@ def run(arguments: argparse.Namespace) -> None:
         raise BadInput(f"--simulations {arguments.simulations}: 0 to 10000 are possible")
     path = Path(arguments.games)
     size, moves = read_game_file(path, arguments.game)
-    player = Player(Path(arguments.checkpoint), section_of(arguments, settings.Inference))
+    checkpoint = player_checkpoint(arguments, size)
+    player = Player(checkpoint, section_of(arguments, settings.Inference))
     source = f"{path.name}, game {arguments.game}"
     game, judged = analysis.analyse(player, size, moves, arguments.simulations, source)
     name = f"checkpoint {player.digest[:10]}"

@@ -3,18 +3,24 @@
 import argparse
 import signal
 import sys
-from pathlib import Path
 
 from hexlib import settings
 from hexlib.errors import BadInput
-from hexlib.options import add_options, common_options, section_of
+from hexlib.options import (
+    add_options,
+    common_options,
+    player_checkpoint,
+    player_option,
+    section_of,
+)
 
 SIMULATIONS = 1000
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of this verb."""
-    common_options(parser, "checkpoint", "board_size")
+    player_option(parser)
+    common_options(parser, "board_size")
     parser.add_argument(
         "--simulations",
         type=int,
@@ -48,7 +54,8 @@ def run(arguments: argparse.Namespace) -> None:
     if not 0 <= arguments.resign_value <= 1:
         raise BadInput(f"--resign-value {arguments.resign_value}: 0 to 1 are possible")
     inference = section_of(arguments, settings.Inference)
-    player = Player(Path(arguments.checkpoint), inference, batch=1)
+    checkpoint = player_checkpoint(arguments, arguments.board_size)
+    player = Player(checkpoint, inference, batch=1)
     # Waiting for a line has no progress to save: a signal ends it at once.
     for signum in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, signal.SIG_DFL)

@@ -1,15 +1,28 @@
 """Play against a checkpoint in the browser."""
 
 import argparse
-from pathlib import Path
 
 from hexlib import settings
-from hexlib.options import add_options, common_options, section_of
+from hexlib.options import (
+    add_options,
+    common_options,
+    player_checkpoint,
+    player_option,
+    section_of,
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of this verb."""
-    common_options(parser, "checkpoint")
+    player_option(parser)
+    common_options(parser)
+    parser.add_argument(
+        "--board-size",
+        type=int,
+        metavar="N",
+        help="Cells along a side, to begin with. Default: that which the network was trained on"
+        " last.",
+    )
     parser.add_argument(
         "--port", type=int, default=8017, metavar="P", help="0: any that is free. Default: 8017."
     )
@@ -18,9 +31,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Do it."""
+    from hexlib.game.board import check_size
     from hexlib.play import server
     from hexlib.search.player import Player
 
-    checkpoint = Path(arguments.checkpoint)
+    size = arguments.board_size
+    if size is not None:
+        check_size(size)
+    checkpoint = player_checkpoint(arguments, size)
     player = Player(checkpoint, section_of(arguments, settings.Inference))
-    server.serve(player, f"{checkpoint}", arguments.port)
+    server.serve(player, f"{checkpoint}", arguments.port, size)
