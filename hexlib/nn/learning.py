@@ -185,7 +185,8 @@ class Trainer:
         self.learner.auxiliary.load_state_dict(state["auxiliary"])
         self.average.load_state_dict(state["average"])
         self.optimiser.load_state_dict(state["optimiser"])
-        self.optimiser_steps = state["optimiser_steps"]
+        # A state of before they were counted is past the start.
+        self.optimiser_steps = state.get("optimiser_steps", 1 << 20)
 
     def step(self, batch: Batch, learning_rate: float) -> dict[str, Tensor]:
         """One step of the optimiser; returns the figures of the whole batch before it."""
