@@ -5,29 +5,20 @@
 
 import argparse
 import json
-import re
 from pathlib import Path
 
 import matplotlib
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
 import pandas as pd
+from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-# The last line of a shard's log; a line before it may be of a shard that was stopped and went on.
-ASKED = re.compile(r"([\d,]+) positions asked for, (\d+)% of them in the cache")
+from hexlib.stages.report.pace import read_pace
+
 PANELS = {
     "moves with search": ("search", "move_accuracy"),
     "moves of the network": ("raw", "move_accuracy"),
     "winners by the network": ("raw", "value_accuracy"),
 }
-
-
-def evaluated(log: Path) -> float:
-    """Positions that the network evaluated for a shard of games, by its log."""
-    asked, cached = ASKED.findall(log.read_text())[-1]
-    return int(asked.replace(",", "")) * (1 - int(cached) / 100)
 
 
 def progress(run: Path) -> pd.DataFrame:
@@ -37,7 +28,8 @@ def progress(run: Path) -> pd.DataFrame:
     logs = run.parents[1] / "logs" / run.name
     rows, total = [], 0.0
     for folder in sorted(run.glob("gen_*")):
-        total += sum(map(evaluated, (logs / folder.name / "selfplay").glob("shard_*.log")))
+        if pace := read_pace(logs / folder.name / "selfplay"):
+            total += pace.evaluated
         solved = folder / "evaluate/solved.json"
         if not solved.exists():
             continue
@@ -49,30 +41,33 @@ def progress(run: Path) -> pd.DataFrame:
 
 def draw(runs: dict[str, pd.DataFrame], output: Path) -> None:
     """A panel for each share, a line for each board of each run."""
-    matplotlib.rcParams |= {"svg.hashsalt": "hexlib", "svg.fonttype": "none", "font.size": 9}
-    figure, axes = plt.subplots(
-        1, len(PANELS), figsize=(10, 3.4), sharex=True, layout="constrained"
-    )
-    for axis, panel in zip(axes, PANELS, strict=True):
-        for number, (name, table) in enumerate(runs.items()):
-            for size, rows in table.groupby("board"):
-                axis.plot(
-                    rows["evaluated"],
-                    (1 - rows[panel]).clip(lower=1e-3),
-                    color=f"C{number}",
-                    linestyle="-" if size == table["board"].iloc[-1] else ":",
-                    marker=".",
-                    label=f"{name}, {size}×{size}",
-                )
-        axis.set(title=panel, xscale="log", yscale="log", xlabel="positions evaluated in self-play")
-        shown = FuncFormatter(lambda share, _: f"{100 * share:g} %")
-        axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axis.yaxis.set_major_formatter(shown)
-        axis.yaxis.set_minor_formatter(NullFormatter())
-        axis.grid(alpha=0.3)
-    axes[0].set_ylabel("wrong on solved positions")
-    axes[-1].legend(frameon=False)
-    figure.savefig(output, metadata={"Date": None})
+    shown = FuncFormatter(lambda share, _: f"{100 * share:g} %")
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams |= {"svg.hashsalt": "hexlib", "svg.fonttype": "none", "font.size": 9}
+        figure = Figure(figsize=(10, 3.4), layout="constrained")
+        axes = figure.subplots(1, len(PANELS), sharex=True)
+        for axis, panel in zip(axes, PANELS, strict=True):
+            for number, (name, table) in enumerate(runs.items()):
+                for size, rows in table.groupby("board"):
+                    axis.plot(
+                        rows["evaluated"],
+                        (1 - rows[panel]).clip(lower=1e-3),
+                        color=f"C{number}",
+                        linestyle="-" if size == table["board"].iloc[-1] else ":",
+                        marker=".",
+                        label=f"{name}, {size}×{size}",
+                    )
+            axis.set(
+                title=panel, xscale="log", yscale="log", xlabel="positions evaluated in self-play"
+            )
+            axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axis.yaxis.set_major_formatter(shown)
+            axis.yaxis.set_minor_formatter(NullFormatter())
+            axis.grid(alpha=0.3)
+        axes[0].set_ylabel("wrong on solved positions")
+        axes[-1].legend(frameon=False)
+        figure.savefig(output, metadata={"Date": None} if output.suffix == ".svg" else None)
 
 
 def main() -> None:

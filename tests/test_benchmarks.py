@@ -156,8 +156,9 @@ def test_progress_counts_what_was_evaluated_and_draws_it(tmp_path):
         name = f"run/gen_{gen:03d}"
         log = tmp_path / "logs" / name / "selfplay/shard_0000.log"
         log.parent.mkdir(parents=True)
-        line = "selfplay: {:,} of 9 games, {:,} positions asked for, {}% of them in the cache\n"
-        log.write_text(line.format(4, asked // 2, 0) + line.format(9, asked, 10))
+        line = "selfplay shard_0000: {}, {:,} positions asked for, {}% of them in the cache\n"
+        halfway, whole = ("4 of 9 games, 1/s", asked // 2, 0), ("9 games in 5 s, 2/s", asked, 10)
+        log.write_text(line.format(*halfway) + line.format(*whole))
         solved = tmp_path / "results" / name / "evaluate/solved.json"
         solved.parent.mkdir(parents=True)
         shares = {"move_accuracy": right, "value_accuracy": right}
