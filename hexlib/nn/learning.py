@@ -155,7 +155,7 @@ class Trainer:
         floats = [name for name, tensor in ours.items() if tensor.is_floating_point()]
         self._averaged = [ours[name] for name in floats]
         self._followed = [theirs[name] for name in floats]
-        self.optimiser_steps = 0
+        self._steps = 0  # of the optimiser
 
     def state(self) -> dict[str, Any]:
         """All that a later step depends on."""
@@ -164,7 +164,6 @@ class Trainer:
             "auxiliary": self.learner.auxiliary.state_dict(),
             "average": self.average.state_dict(),
             "optimiser": self.optimiser.state_dict(),
-            "optimiser_steps": self.optimiser_steps,
         }
 
     def fits(self, state: dict[str, Any]) -> bool:
@@ -176,7 +175,7 @@ class Trainer:
         return all(
             shapes(state.get(key, {})) == shapes(own)
             for key, own in self.state().items()
-            if key not in ("optimiser", "optimiser_steps")
+            if key != "optimiser"
         )
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -185,8 +184,7 @@ class Trainer:
         self.learner.auxiliary.load_state_dict(state["auxiliary"])
         self.average.load_state_dict(state["average"])
         self.optimiser.load_state_dict(state["optimiser"])
-        # A state of before they were counted is past the start.
-        self.optimiser_steps = state.get("optimiser_steps", 1 << 20)
+        self._steps = max((int(one["step"]) for one in self.optimiser.state.values()), default=0)
 
     def step(self, batch: Batch, learning_rate: float) -> dict[str, Tensor]:
         """One step of the optimiser; returns the figures of the whole batch before it."""
@@ -202,10 +200,10 @@ class Trainer:
         )
         self.optimiser.step()
         # The average moves towards the weights: at first quickly, away from the random ones.
-        warm = (1 + self.optimiser_steps) / (10 + self.optimiser_steps)
+        warm = (1 + self._steps) / (10 + self._steps)
         decay = min(warm, self.settings.moving_average)
         torch._foreach_lerp_(self._averaged, self._followed, 1 - decay)
-        self.optimiser_steps += 1
+        self._steps += 1
         return parallel.mean_of(figures)
 
     def _autocast(self) -> torch.autocast:
