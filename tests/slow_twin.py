@@ -77,8 +77,8 @@ class Node:
         weights = {move: np.exp(logit - top) for move, logit in self.logits.items()}
         return {move: weight / sum(weights.values()) for move, weight in weights.items()}
 
-    def completed(self) -> dict[int, float]:
-        """The value of each move, untried ones completed (Danihelka et al. 2022, appendix D)."""
+    def completed(self) -> tuple[dict[int, float], float]:
+        """The value of each move, and that of untried ones (Danihelka et al. 2022, appendix D)."""
         seen = [move for move in self.moves if self.visits[move]]
         q = {move: self.totals[move] / self.visits[move] for move in seen}
         count, prior = sum(self.visits.values()), self.prior()
@@ -86,14 +86,13 @@ class Node:
         if seen:
             weighted = sum(prior[m] * q[m] for m in seen) / sum(prior[m] for m in seen)
             mixed = (self.value + count * weighted) / (1 + count)
-        self.mixed = mixed
-        return {move: q.get(move, mixed) for move in self.moves}
+        return {move: q.get(move, mixed) for move in self.moves}, mixed
 
     def scores(self) -> dict[int, float]:
         """sigma(completed Q): equations 8 and 10 to 12 of Danihelka et al. 2022, mctx's scaling."""
-        completed = self.completed()
-        low = min([self.mixed, *completed.values()])
-        high = max([self.mixed, *completed.values()])
+        completed, mixed = self.completed()
+        low = min([mixed, *completed.values()])
+        high = max([mixed, *completed.values()])
         scale = (C_VISIT + max(self.visits.values())) * C_SCALE / max(high - low, SMALLEST_RANGE)
         return {move: (value - low) * scale for move, value in completed.items()}
 
@@ -168,5 +167,5 @@ def gumbel_search(grid, colour, evaluator, simulations, considered, key, noise_s
     best = max(root.moves, key=rank)
     if root.solved:
         return best, {best: 1.0} if root.solved == 1 else {}, done, float(root.solved)
-    policy, values = root.improved(), root.completed()
+    policy, (values, _) = root.improved(), root.completed()
     return best, policy, done, sum(policy[move] * values[move] for move in root.moves)

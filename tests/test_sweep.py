@@ -35,15 +35,9 @@ def trials(tmp_path_factory):
                 *("train", "--source", f"{buckets}", "--checkpoint", f"{folder / 'start.pt'}"),
                 *("--output-dir", f"{folder / name}", "--trial", json.dumps({"train.x": name})),
                 *("--batch-size", "32", "--warmup-steps", "2", "--validation-fraction", "0.2"),
-                *(
-                    "--learning-rate",
-                    "0.002",
-                    "--device",
-                    "cpu",
-                    "--precision",
-                    "float32",
-                    *options,
-                ),
+                *("--device", "cpu", "--precision", "float32"),
+                *("--learning-rate", "0.002"),
+                *options,
             ]
         )
         assert done == 0
