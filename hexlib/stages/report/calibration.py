@@ -20,9 +20,7 @@ def calibration(run: Run) -> Section:
     section.intro = (
         "The value of the search at the root of its tree, as a chance to win, against how often"
         " the player to move did win: self-play positions of each generation, judged by the network"
-        " that played them, untrained on them. On the diagonal it is to be believed. It"
-        " is a mean over all moves that were tried, so where it lies above the diagonal, the player"
-        " did better than that mean, with the best of them."
+        " that played them, untrained on them. On the diagonal it is to be believed."
     )
     shown = [known[-1][0], known[0][0]] if len(known) > 1 else [known[-1][0]]
     even = np.array([0.0, 1.0])
