@@ -12,6 +12,7 @@ from hexlib.errors import Interrupted
 
 GRACE_SECONDS = 8.0  # after a signal; what is on disk by then is all that is kept
 RETRY_SECONDS = 0.05
+STOPPED = "stopped; run the same command again"
 
 _received: list[int] = []
 _deferred: list[bool] = []
@@ -25,7 +26,7 @@ def _on_signal(signum: int, frame: FrameType | None) -> None:
     if not _ends:
         _later(GRACE_SECONDS, os._exit, 128 + signum)
     if not _deferred:
-        raise Interrupted(signum, "stopped; run the same command again")
+        raise Interrupted(signum, STOPPED)
 
 
 def _later(seconds: float, act: Callable[..., None], *arguments: int) -> None:
@@ -47,7 +48,10 @@ def _on_unraisable(unraisable: "sys.UnraisableHookArgs") -> None:
 
 @contextlib.contextmanager
 def listening() -> Iterator[None]:
-    """Inside the block SIGINT and SIGTERM raise `Interrupted`, until `defer` is called."""
+    """Inside the block SIGINT and SIGTERM raise `Interrupted`, until `defer` is called.
+
+    Whatever error leaves the block after such a signal is `Interrupted` too.
+    """
     _deferred.clear()  # of a stage that was called outside of any such block
     before = {
         signum: signal.signal(signum, _on_signal) for signum in (signal.SIGINT, signal.SIGTERM)
@@ -55,6 +59,12 @@ def listening() -> Iterator[None]:
     hook, sys.unraisablehook = sys.unraisablehook, _on_unraisable
     try:
         yield
+    except Exception as error:
+        # Native code may swallow `Interrupted` and fail of what it had left half done: torch asks
+        # for numpy while it loads, and a second import of numpy fails where the first was stopped.
+        if _received and not _deferred and not isinstance(error, Interrupted):
+            raise Interrupted(_received[0], STOPPED) from error
+        raise
     finally:
         sys.unraisablehook = hook
         _received.clear()
