@@ -8,7 +8,9 @@ texts are those of the configuration.
 
 import argparse
 import importlib
+import os
 import shlex
+import signal
 import sys
 import time
 import traceback
@@ -59,7 +61,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a verb; returns the exit code (0 done, 1 our failure, 2 bad input, 130, 143 signals)."""
+    """Run a verb; returns the exit code (0 done, 1 our failure, 2 bad input, 130, 141, 143 signals)."""
     arguments = parser().parse_args(argv)
     try:
         with signals.listening():
@@ -72,12 +74,18 @@ def main(argv: Sequence[str] | None = None) -> int:
             )
             begun = time.monotonic()
             arguments.run(arguments)
+            sys.stdout.flush()
             if run := hold.run_of_job():
                 checksums.record(run, files.written)
             logs.detail("%s%s", logs.DONE, logs.duration(time.monotonic() - begun))
     except (BadInput, Interrupted) as error:
         logs.log.error(f"hexlib {arguments.verb}: {error}")
         return error.exit_code
+    except BrokenPipeError:
+        # Who reads standard output has seen enough, as `head` does. Python would fail again at its
+        # end, of what is still in the buffer.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
     except Exception as error:
         reason, trace = faults.explain(error), traceback.format_exc().rstrip()
         if reason:

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import os
 import subprocess
 import sys
 
@@ -133,6 +134,15 @@ def test_signals_and_failures_have_their_exit_codes(monkeypatch, tmp_path, capsy
     monkeypatch.setattr(report, "run", fail)
     assert cli.main(arguments) == 1
     assert "ZeroDivisionError: ours" in log.read_text()
+
+
+def test_a_reader_that_has_seen_enough_is_no_failure(checkpoint):
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "hexlib.cli", "inspect", str(checkpoint)]
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (141, "")
 
 
 def test_evaluation_is_json_for_programs(checkpoint):
