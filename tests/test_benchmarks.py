@@ -7,11 +7,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from slow_twin import connects
 
+from hexlib.game.board import BLUE, RED
 from hexlib.nn.checkpoint import Checkpoint, save_checkpoint
 from hexlib.nn.model import random_network
 from hexlib.settings import Net
+from hexlib.stages.evaluate.solved import read_solved
 
 REPOSITORY = Path(__file__).parents[1]
 PEERS = ("jax", "mctx", "pgx", "pyspiel")
@@ -108,6 +112,35 @@ def test_strength_has_a_row_for_each_way_of_thinking(run, tmp_path):
         ["6×6", path.as_posix(), "1 × 8", how, "–"] for how in ("raw", "4 simulations")
     ]
     assert {row[6] for row in table[2:]} == {"no network of this size"}
+
+
+def test_a_deep_search_judges_small_boards_as_brute_force_does(tmp_path):
+    model, output = tmp_path / "model.pt", tmp_path / "judged.csv"
+    save_checkpoint(model, Checkpoint(random_network(Net(blocks=1, channels=8), 0), [3]))
+    script = REPOSITORY / "benchmarks/judged.py"
+    options = ("--count", "60", "--simulations", "2000")
+    command = [sys.executable, script, "--checkpoint", model, "--output", output, *options]
+    subprocess.run(command, check=True, capture_output=True)
+    (known,) = read_solved(output)
+    assert len(known.games) > 30
+    for game, winner, winning in zip(known.games, known.winners, known.winning, strict=True):
+        colour = BLUE + len(game) % 2
+        grid = np.zeros((3, 3), np.int8)
+        for ply, cell in enumerate(game):
+            grid.flat[cell] = BLUE + ply % 2
+        assert winning == winning_moves(grid, colour)
+        assert (winner == colour) == bool(winning)
+
+
+def winning_moves(grid, colour):
+    """By brute force: after such a move the other player has none."""
+    found = set()
+    for cell in np.flatnonzero(grid.ravel() == 0).tolist():
+        after = grid.copy()
+        after.flat[cell] = colour
+        if connects(after, colour) or not winning_moves(after, BLUE + RED - colour):
+            found.add(cell)
+    return found
 
 
 def test_clean_prints_rates_of_reading_and_cleaning(run):

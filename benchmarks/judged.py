@@ -1,0 +1,120 @@
+"""Positions to measure on, more than are solved: random play, judged by a network's deep search.
+
+What it writes is read by `hexlib evaluate solved --positions`. The judge errs where its search does,
+so this is no truth: it tells apart players that are much weaker than the judge.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from hexlib.game.notation import cell_name
+from hexlib.nn.checkpoint import load_checkpoint
+from hexlib.nn.device import choose
+from hexlib.nn.inference import Evaluator
+from hexlib.search.gumbel import GumbelSearch
+from hexlib.search.interface import positions_after, search_all
+from hexlib.settings import Inference
+from hexlib.stages.evaluate.solved import COLUMNS
+
+AT_ONCE = 128  # searches
+FULLEST = 0.6  # of the board's cells
+WIDTH = 5  # times fewer simulations judge each move of a won position than judge the position
+
+
+def main() -> None:
+    """Make them and write them."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--checkpoint", type=Path, required=True, metavar="C", help="The judge.")
+    parser.add_argument("--output", type=Path, required=True, metavar="F.csv")
+    parser.add_argument("--count", type=int, default=1500, metavar="N", help="Positions, about.")
+    parser.add_argument("--simulations", type=int, default=500, metavar="N")
+    parser.add_argument("--seed", type=int, default=0, metavar="S")
+    arguments = parser.parse_args()
+    judge = Judge(arguments.checkpoint)
+    games = random_games(judge.board_size, arguments.count, arguments.seed)
+    table = judged(judge, games, arguments.simulations)
+    table.to_csv(arguments.output, index=False)
+    won = (table.winning_moves != "").sum()
+    print(f"{arguments.output}: {len(table)} positions, {won} won for the player to move")
+
+
+def random_games(n: int, count: int, seed: int) -> list[list[int]]:
+    """Different starts of games of random moves, from two stones on, none of them over."""
+    draw = np.random.default_rng(seed)
+    found: dict[frozenset[tuple[int, int]], list[int]] = {}
+    for _ in range(count):
+        moves = draw.permutation(n * n)[: draw.integers(2, int(FULLEST * n * n) + 1)].tolist()
+        if not over(n, moves):
+            found[frozenset((cell, ply % 2) for ply, cell in enumerate(moves))] = moves
+    return list(found.values())
+
+
+def over(n: int, moves: list[int]) -> bool:
+    """Whether somebody has won."""
+    try:
+        positions_after(n, [moves])
+    except ValueError:
+        return True
+    return False
+
+
+class Judge:
+    """A network that searches."""
+
+    def __init__(self, checkpoint: Path):
+        loaded = load_checkpoint(checkpoint)
+        self.board_size = loaded.board_sizes[-1]
+        device = choose(Inference(device="cpu"))
+        self._evaluator = Evaluator(loaded.network, self.board_size, device)
+
+    def values(self, games: list[list[int]], simulations: int) -> np.ndarray:
+        """For the player to move after each game, float32 [K]."""
+        search = GumbelSearch(AT_ONCE, self.board_size, simulations, noise_scale=0)
+        boards = positions_after(self.board_size, games)
+        found = search_all(search, self._evaluator, boards, np.zeros(len(games), np.uint64))
+        forced = np.flatnonzero(np.isnan(found.value))  # where the search has one move to look at
+        if len(forced):
+            after = [[*games[k], int(found.move[k])] for k in forced]
+            found.value[forced] = -self.values(after, simulations)
+        return found.value
+
+
+def judged(judge: Judge, games: list[list[int]], simulations: int) -> pd.DataFrame:
+    """A row of `COLUMNS` for each game, but for those on which the judge contradicts itself."""
+    n = judge.board_size
+    values = judge.values(games, simulations)
+    replies = [
+        (k, cell)
+        for k, game in enumerate(games)
+        if values[k] > 0
+        for cell in sorted(set(range(n * n)) - set(game))
+    ]
+    wins: dict[int, list[int]] = {}
+    open_replies = []
+    for k, cell in replies:
+        if over(n, [*games[k], cell]):
+            wins.setdefault(k, []).append(cell)
+        else:
+            open_replies.append((k, cell))
+    after = judge.values([[*games[k], cell] for k, cell in open_replies], simulations // WIDTH)
+    for (k, cell), value in zip(open_replies, after, strict=True):
+        if value < 0:
+            wins.setdefault(k, []).append(cell)
+    rows = []
+    for k, game in enumerate(games):
+        if (values[k] > 0) != (k in wins):
+            continue
+        sides = ("blue", "red") if len(game) % 2 == 0 else ("red", "blue")
+        moves, winning = (
+            " ".join(cell_name(cell, n) for cell in cells)
+            for cells in (game, sorted(wins.get(k, [])))
+        )
+        rows.append((n, moves, sides[0], sides[int(values[k] <= 0)], winning))
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+if __name__ == "__main__":
+    main()
