@@ -1,7 +1,7 @@
 """Positions to measure on, more than are solved: random play, judged by a network's deep search.
 
-What it writes is read by `hexlib evaluate solved --positions`. The judge errs where its search does,
-so this is no truth: it tells apart players that are much weaker than the judge.
+What it writes is read by `hexlib evaluate solved --positions`. The judge errs where its search
+does, so this is no truth: it tells apart players that are much weaker than the judge.
 """
 
 import argparse

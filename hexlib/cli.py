@@ -61,7 +61,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a verb; returns the exit code (0 done, 1 our failure, 2 bad input, 130, 141, 143 signals)."""
+    """Run a verb; returns the exit code: 0 done, 1 our failure, 2 bad input, 128 + a signal."""
     arguments = parser().parse_args(argv)
     try:
         with signals.listening():

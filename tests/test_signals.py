@@ -84,18 +84,26 @@ def test_a_signal_that_native_code_drops_comes_again(capsys):
 
 def test_what_fails_of_a_dropped_signal_is_interrupted():
     """What torch does while it loads: it goes on without numpy, whose import was stopped."""
-    with pytest.raises(Interrupted, match="run the same command again"), signals.listening():
+
+    def load():
         try:
             stop_and_wait(signal.SIGTERM)
         except Interrupted:
             raise ImportError("cannot load module more than once per process") from None
 
+    with pytest.raises(Interrupted, match="run the same command again"), signals.listening():
+        load()
+
 
 def test_a_failure_where_signals_are_deferred_is_told_as_it_is():
-    with pytest.raises(ZeroDivisionError), signals.listening():
+
+    def fail():
         signals.defer()
         os.kill(os.getpid(), signal.SIGTERM)
         raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError), signals.listening():
+        fail()
 
 
 def test_what_hangs_is_ended_by_itself(monkeypatch):
