@@ -80,6 +80,7 @@ def bad(message, *arguments):
         ),
         bad("p.csv", "evaluate", "solved", "--checkpoint", "net.pt", "--positions", "p.csv"),
         bad("empty", "report", "empty", "--output", "r.html"),
+        bad("board size 2: sizes from 3", "htp", "--board-size", 2),
         bad("no.yaml: No such file", "init", "--config", "no.yaml", "--output", "n.pt"),
     ],
 )
