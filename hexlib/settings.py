@@ -228,7 +228,7 @@ class Train(Section):
     keep_last: int = Field(2, ge=0, description="Of these, how many of the newest are kept.")
     keep_every: int = Field(0, ge=0, description="Each so many-th is kept besides; 0: none.")
     value_mix: float = Field(
-        0.3, ge=0, le=1, description="Share of the search's root value in the value target."
+        0.0, ge=0, le=1, description="Share of the search's root value in the value target."
     )
     policy_weight: float = Field(1.0, ge=0, description="Of the policy's loss.")
     value_weight: float = Field(1.0, ge=0, description="Of the value's loss.")

@@ -165,7 +165,7 @@ def test_a_killed_training_goes_on_to_the_same_bytes(
         ({"weight_decay": 0.5}, r"weight_decay \(was 0\.001, is 0\.5\);"),
         (
             {"learning_rate": 0.01, "value_mix": 0.5},
-            r"learning_rate \(was 0\.008, is 0\.01\), value_mix \(was 0\.3, is 0\.5\);",
+            r"learning_rate \(was 0\.008, is 0\.01\), value_mix \(was 0\.0, is 0\.5\);",
         ),
     ],
 )
