@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from hexlib.game.notation import cell_name
+from hexlib.game.board import BLUE, RED
+from hexlib.game.notation import COLOUR_NAME, cell_name
 from hexlib.nn.checkpoint import load_checkpoint
 from hexlib.nn.device import choose
 from hexlib.nn.inference import Evaluator
@@ -21,7 +22,7 @@ from hexlib.stages.evaluate.solved import COLUMNS
 
 AT_ONCE = 128  # searches
 FULLEST = 0.6  # of the board's cells
-WIDTH = 5  # times fewer simulations judge each move of a won position than judge the position
+FEWER = 5  # times fewer simulations judge each move of a won position than judge the position
 
 
 def main() -> None:
@@ -86,33 +87,29 @@ def judged(judge: Judge, games: list[list[int]], simulations: int) -> pd.DataFra
     """A row of `COLUMNS` for each game, but for those on which the judge contradicts itself."""
     n = judge.board_size
     values = judge.values(games, simulations)
-    replies = [
-        (k, cell)
-        for k, game in enumerate(games)
-        if values[k] > 0
-        for cell in sorted(set(range(n * n)) - set(game))
-    ]
-    wins: dict[int, list[int]] = {}
-    open_replies = []
-    for k, cell in replies:
-        if over(n, [*games[k], cell]):
-            wins.setdefault(k, []).append(cell)
-        else:
-            open_replies.append((k, cell))
-    after = judge.values([[*games[k], cell] for k, cell in open_replies], simulations // WIDTH)
-    for (k, cell), value in zip(open_replies, after, strict=True):
+    wins: list[list[int]] = [[] for _ in games]
+    untold = []  # moves of won positions that do not end the game
+    for k in np.flatnonzero(values > 0):
+        for cell in sorted(set(range(n * n)) - set(games[k])):
+            if over(n, [*games[k], cell]):
+                wins[k].append(cell)
+            else:
+                untold.append((k, cell))
+    after = judge.values([[*games[k], cell] for k, cell in untold], simulations // FEWER)
+    for (k, cell), value in zip(untold, after, strict=True):
         if value < 0:
-            wins.setdefault(k, []).append(cell)
+            wins[k].append(cell)
     rows = []
     for k, game in enumerate(games):
-        if (values[k] > 0) != (k in wins):
+        won = bool(values[k] > 0)
+        if won != bool(wins[k]):
             continue
-        sides = ("blue", "red") if len(game) % 2 == 0 else ("red", "blue")
+        mover = BLUE + len(game) % 2
+        winner = mover if won else BLUE + RED - mover
         moves, winning = (
-            " ".join(cell_name(cell, n) for cell in cells)
-            for cells in (game, sorted(wins.get(k, [])))
+            " ".join(cell_name(cell, n) for cell in cells) for cells in (game, sorted(wins[k]))
         )
-        rows.append((n, moves, sides[0], sides[int(values[k] <= 0)], winning))
+        rows.append((n, moves, COLOUR_NAME[mover], COLOUR_NAME[winner], winning))
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 

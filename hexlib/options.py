@@ -108,7 +108,14 @@ def player_option(parser: argparse.ArgumentParser) -> None:
 
 
 def player_checkpoint(arguments: argparse.Namespace, board_size: int | None) -> Path:
-    """The checkpoint asked for, or the one that comes with hexlib for a board, by default 7×7."""
+    """The checkpoint asked for, or the one that comes with hexlib for a board, by default 7×7.
+
+    Raises BadInput for a board size that is not played here.
+    """
+    from hexlib.game.board import check_size
+
+    if board_size is not None:
+        check_size(board_size)
     if arguments.checkpoint is not None:
         return Path(arguments.checkpoint)
     from hexlib.nn.checkpoint import shipped

@@ -46,7 +46,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Do it."""
-    from hexlib.game.board import check_size
     from hexlib.play.htp import Engine, serve
     from hexlib.search.player import Player
 
@@ -54,8 +53,6 @@ def run(arguments: argparse.Namespace) -> None:
         raise BadInput(f"--simulations {arguments.simulations}: 0 to 10000 are possible")
     if not 0 <= arguments.resign_value <= 1:
         raise BadInput(f"--resign-value {arguments.resign_value}: 0 to 1 are possible")
-    if arguments.board_size is not None:
-        check_size(arguments.board_size)
     inference = section_of(arguments, settings.Inference)
     checkpoint = player_checkpoint(arguments, arguments.board_size)
     player = Player(checkpoint, inference, batch=1)

@@ -31,13 +31,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Do it."""
-    from hexlib.game.board import check_size
     from hexlib.play import server
     from hexlib.search.player import Player
 
-    size = arguments.board_size
-    if size is not None:
-        check_size(size)
-    checkpoint = player_checkpoint(arguments, size)
+    checkpoint = player_checkpoint(arguments, arguments.board_size)
     player = Player(checkpoint, section_of(arguments, settings.Inference))
-    server.serve(player, f"{checkpoint}", arguments.port, size)
+    server.serve(player, f"{checkpoint}", arguments.port, arguments.board_size)
