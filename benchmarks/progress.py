@@ -1,6 +1,6 @@
 """Strength against compute: what each generation of some runs got right on solved positions.
 
-`python benchmarks/progress.py results/default results/hex7 --output docs/strength.svg`
+`python benchmarks/progress.py results/default results/hex5 --output docs/strength.svg`
 """
 
 import argparse
@@ -10,7 +10,7 @@ from pathlib import Path
 import matplotlib
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import EngFormatter, FuncFormatter, LogLocator, NullFormatter
 
 from hexlib.stages.report.pace import read_pace
 
@@ -61,9 +61,10 @@ def draw(runs: dict[str, pd.DataFrame], output: Path) -> None:
             axis.set(
                 title=panel, xscale="log", yscale="log", xlabel="positions evaluated in self-play"
             )
-            axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-            axis.yaxis.set_major_formatter(shown)
-            axis.yaxis.set_minor_formatter(NullFormatter())
+            for scale, labels in ((axis.xaxis, EngFormatter()), (axis.yaxis, shown)):
+                scale.set_major_locator(LogLocator(subs=(1, 2, 5)))
+                scale.set_major_formatter(labels)
+                scale.set_minor_formatter(NullFormatter())
             axis.grid(alpha=0.3)
         axes[0].set_ylabel("wrong on solved positions")
         axes[-1].legend(frameon=False)
