@@ -9,20 +9,22 @@ import json
 import os
 import sys
 import time
+from collections.abc import Callable
 from unittest import mock
 
 import common
 import numpy as np
 
 from hexlib.cli import main
+from hexlib.nn.backends import Answer
 from hexlib.nn.inference import Evaluator
 
 if __name__ == "__main__":
     started, seconds, arguments = float(sys.argv[1]), float(sys.argv[2]), sys.argv[3:]
-    evaluate = Evaluator.__call__
+    ask = Evaluator.ask
     first: dict[str, float] = {}
 
-    def watched(evaluator: Evaluator, boards: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def watched(evaluator: Evaluator, boards: np.ndarray) -> Callable[[], Answer]:
         if not first:
             first.update(wall=time.time() - started, processor=time.process_time())
         if time.process_time() > seconds:
@@ -32,7 +34,7 @@ if __name__ == "__main__":
                 flush=True,
             )
             os._exit(0)
-        return evaluate(evaluator, boards)
+        return ask(evaluator, boards)
 
-    with mock.patch.object(Evaluator, "__call__", watched):
+    with mock.patch.object(Evaluator, "ask", watched):
         sys.exit(main(arguments) or 1)  # it should not have come to the end

@@ -17,7 +17,7 @@ import inference
 import numpy as np
 import peers
 
-from hexlib.nn.backends import empty_planes
+from hexlib.nn.backends import Answer, empty_planes
 from hexlib.nn.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from hexlib.nn.device import choose
 from hexlib.nn.inference import Evaluator
@@ -74,9 +74,9 @@ def watch(checkpoint: Path, n: int, settings: Inference, seconds: float, lap: fl
     evaluations = moves = 0
     spent, since, next_look = 0.0, None, 0.0
     bare: list[float] = []
-    evaluate, found = Evaluator.__call__, GumbelSearch.found
+    ask, found = Evaluator.ask, GumbelSearch.found
 
-    def watched(evaluator: Evaluator, boards: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def watched(evaluator: Evaluator, boards: np.ndarray) -> Callable[[], Answer]:
         nonlocal evaluations, spent, since, next_look
         if since is not None:
             spent += clock() - since
@@ -94,7 +94,7 @@ def watch(checkpoint: Path, n: int, settings: Inference, seconds: float, lap: fl
             forward()
             bare.append(common.rate(forward, lap / 5, clock))
         since = clock()
-        return evaluate(evaluator, boards)
+        return ask(evaluator, boards)
 
     def counted(search: GumbelSearch, slots: np.ndarray) -> Found:
         nonlocal moves
@@ -103,7 +103,7 @@ def watch(checkpoint: Path, n: int, settings: Inference, seconds: float, lap: fl
 
     with (
         tempfile.TemporaryDirectory() as folder,
-        mock.patch.object(Evaluator, "__call__", watched),
+        mock.patch.object(Evaluator, "ask", watched),
         mock.patch.object(GumbelSearch, "found", counted),
     ):
         try:

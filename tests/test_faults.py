@@ -180,17 +180,17 @@ def test_out_of_memory_says_what_to_lower(net, tmp_path):
 
 def test_a_gpu_that_disappears_loses_no_game(net, undisturbed, tmp_path, monkeypatch, capsys):
     arguments = [str(word) for word in selfplay(net, tmp_path)]
-    evaluate, calls = Evaluator.__call__, 0
+    ask, calls = Evaluator.ask, 0
 
     def vanishing(self, boards):
         nonlocal calls
         calls += 1
         if calls == 20:
             raise RuntimeError("CUDA error: device not ready\nmore for experts")
-        return evaluate(self, boards)
+        return ask(self, boards)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Evaluator, "__call__", vanishing)
+        patch.setattr(Evaluator, "ask", vanishing)
         assert cli.main(arguments) == 1
     said = capsys.readouterr().err
     assert "the GPU failed or is gone (CUDA error: device not ready); see what nvidia-smi" in said
@@ -241,7 +241,7 @@ def test_a_gpu_that_disappears_from_a_match_leaves_no_half_of_it(
     command = ["evaluate", "match", "--a", str(net), "--b", str(net), "--games", "2"]
     command += ["--simulations", "2", "--device", "cpu", "--output", str(tmp_path / "match.json")]
     with monkeypatch.context() as patch:
-        patch.setattr(Evaluator, "__call__", gone)
+        patch.setattr(Evaluator, "ask", gone)
         assert cli.main(command) == 1
     assert "the GPU failed or is gone (cuDNN error" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())

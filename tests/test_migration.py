@@ -155,9 +155,9 @@ def test_batch_size_is_the_number_of_games_in_flight(made, tmp_path, monkeypatch
     sizes = []
 
     class Watched(selfplay.Evaluator):
-        def __call__(self, boards):
+        def ask(self, boards):
             sizes.append(len(boards))
-            return super().__call__(boards)
+            return super().ask(boards)
 
     monkeypatch.setattr(selfplay, "Evaluator", Watched)
     for batch in (3, 20):

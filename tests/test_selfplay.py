@@ -12,6 +12,7 @@ from hexlib.game import board
 from hexlib.game.journal import Journal, PlayedGame
 from hexlib.game.records import read_games, read_search, replay
 from hexlib.nn.checkpoint import Checkpoint, save_checkpoint
+from hexlib.nn.inference import Evaluator
 from hexlib.nn.model import random_network
 from hexlib.search.interface import LEARN_POLICY
 from hexlib.settings import Inference, Net, Selfplay
@@ -67,6 +68,14 @@ def test_games_do_not_depend_on_shards_or_batches(checkpoint, tmp_path):
     ]
     assert parts == whole
     assert len(set(whole)) > 150
+
+
+@pytest.mark.parametrize("at_once", [2, 3])
+def test_games_do_not_depend_on_how_many_lanes_ask(checkpoint, tmp_path, monkeypatch, at_once):
+    whole = records(make(checkpoint, tmp_path / "a"))
+    monkeypatch.setattr(Evaluator, "at_once", at_once)
+    for games in (60, 1):
+        assert records(make(checkpoint, tmp_path / f"{games}", games)) == whole[:games]
 
 
 def test_an_interrupted_shard_goes_on_to_the_same_bytes(checkpoint, tmp_path, monkeypatch):

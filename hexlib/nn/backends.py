@@ -5,7 +5,8 @@ returns the network's policy logits float32 [batch, A] and value logits float32 
 """
 
 import warnings
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -26,6 +27,8 @@ from hexlib.nn.quantisation import (
 
 CACHE_BYTES = 512 * 1024  # a batch's activations are to stay in a core's second-level cache
 
+Answer = tuple[np.ndarray, np.ndarray]
+
 
 class Backend(Protocol):
     """See the module's text."""
@@ -33,8 +36,8 @@ class Backend(Protocol):
     batch: int
     device: Device  # the one that was asked for, unless it did not pass a check
 
-    def __call__(self, planes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """One forward pass."""
+    def __call__(self, planes: np.ndarray) -> Answer:
+        """One forward pass; what it returns may be overwritten by the next."""
 
 
 def fixed_batch(channels: int, board_size: int, device: torch.device) -> int:
@@ -45,36 +48,105 @@ def fixed_batch(channels: int, board_size: int, device: torch.device) -> int:
     return 1 << max(4, min(9, boards.bit_length() - 1))
 
 
+def _ready(network: HexNet, device: Device) -> torch.nn.Module:
+    """The network as it is fastest to ask, on the device."""
+    model = network.folded().to(device.device, device.precision).eval()
+    return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+
+
 def empty_planes(batch: int, board_size: int) -> np.ndarray:
     """Planes of empty boards, uint8 [batch, n+2, n+2, 2]."""
     return np.tile(ring(board_size).astype(np.uint8), (batch, 1, 1, 1))
 
 
 class TorchBackend:
-    """torch with the weights packed once, on any device."""
+    """torch on a CPU, with the weights packed once."""
 
     def __init__(self, network: HexNet, board_size: int, device: Device, batch: int):
         self.batch = batch
         self.device = device
-        model = network.folded().to(device.device, device.precision)
-        model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         with torch.inference_mode(), warnings.catch_warnings():
             # Deprecated for torch.compile, which wants a compiler on the user's machine. Freezing
             # packs the weights once, where eager mode does so at each call: float32 gains a third.
             warnings.simplefilter("ignore", DeprecationWarning)
-            example = self._on_device(empty_planes(self.batch, board_size))
-            self._model = torch.jit.freeze(torch.jit.trace(model, example))
+            example = self._channels_last(empty_planes(self.batch, board_size))
+            self._model = torch.jit.freeze(torch.jit.trace(_ready(network, device), example))
 
-    def _on_device(self, planes: np.ndarray) -> torch.Tensor:
-        """Bytes go up, and become [batch, 2, n+2, n+2], channels last, there."""
-        there = torch.from_numpy(planes).to(self.device.device)
-        return there.permute(0, 3, 1, 2).to(self.device.precision)
+    def _channels_last(self, planes: np.ndarray) -> torch.Tensor:
+        """Bytes [batch, n+2, n+2, 2] become [batch, 2, n+2, n+2] without being moved."""
+        return torch.from_numpy(planes).permute(0, 3, 1, 2).to(self.device.precision)
 
-    def __call__(self, planes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def __call__(self, planes: np.ndarray) -> Answer:
         """One forward pass."""
         with torch.inference_mode():
-            policy, value = self._model(self._on_device(planes))
-            return policy.float().cpu().numpy(), value.float().cpu().numpy()
+            policy, value = self._model(self._channels_last(planes))
+            return policy.float().numpy(), value.float().numpy()
+
+
+@dataclass
+class _Staging:
+    """Memory that the GPU itself reads and writes, for one call under way."""
+
+    planes: torch.Tensor  # uint8 [batch, n+2, n+2, 2]
+    policy: torch.Tensor  # float32 [batch, A]
+    value: torch.Tensor  # float32 [batch]
+    done: torch.cuda.Event
+
+
+class CudaBackend:
+    """torch on a GPU: the forward pass is one CUDA graph, and a call need not be waited for.
+
+    Calls are answered in the order in which they were asked; bytes go up, and become numbers there.
+    """
+
+    def __init__(self, network: HexNet, board_size: int, device: Device, batch: int):
+        self.batch = batch
+        self.device = device
+        model = _ready(network, device)
+        self._free: list[_Staging] = []
+        self._stream = torch.cuda.Stream(device.device)
+        with torch.inference_mode(), torch.cuda.stream(self._stream):
+            self._planes = torch.from_numpy(empty_planes(batch, board_size)).to(device.device)
+
+            def forward() -> tuple[torch.Tensor, torch.Tensor]:
+                policy, value = model(self._planes.permute(0, 3, 1, 2).to(device.precision))
+                return policy.float(), value.float()
+
+            for _ in range(3):  # libraries choose and set up in their first calls, not in a graph
+                forward()
+            self._stream.synchronize()
+            self._graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(self._graph, stream=self._stream):
+                self._policy, self._value = forward()
+
+    def _staging(self) -> _Staging:
+        def beside(there: torch.Tensor) -> torch.Tensor:
+            return torch.empty(there.shape, dtype=there.dtype, pin_memory=True)
+
+        answer = (beside(self._policy), beside(self._value))
+        return _Staging(beside(self._planes), *answer, torch.cuda.Event())
+
+    def ask(self, planes: np.ndarray) -> Callable[[], Answer]:
+        """Begin a forward pass; what is returned waits for its end, and is to be called once."""
+        with torch.inference_mode(), torch.cuda.stream(self._stream):
+            staging = self._free.pop() if self._free else self._staging()
+            staging.planes.copy_(torch.from_numpy(planes))
+            self._planes.copy_(staging.planes, non_blocking=True)
+            self._graph.replay()
+            staging.policy.copy_(self._policy, non_blocking=True)
+            staging.value.copy_(self._value, non_blocking=True)
+            staging.done.record(self._stream)
+
+        def answer() -> Answer:
+            staging.done.synchronize()
+            self._free.append(staging)
+            return staging.policy.numpy(), staging.value.numpy()
+
+        return answer
+
+    def __call__(self, planes: np.ndarray) -> Answer:
+        """One forward pass."""
+        return self.ask(planes)()
 
 
 class OpenVinoBackend:
@@ -123,7 +195,7 @@ class OpenVinoBackend:
         self._request = compiled.create_infer_request()
         self._request.set_input_tensor(0, openvino.Tensor(self._planes, shared_memory=True))
 
-    def __call__(self, planes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def __call__(self, planes: np.ndarray) -> Answer:
         """One forward pass; the arrays returned are overwritten by the next."""
         self._planes[:] = planes
         self._request.infer()

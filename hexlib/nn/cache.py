@@ -7,12 +7,14 @@ in the order of cells is what the network sees. That is so with a cache of any s
 the size changes no answer.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
 from hexlib import rng
 from hexlib.kernel import SameTypes, copy_into, kernel
+from hexlib.nn.backends import Answer
 from hexlib.nn.inference import Evaluator
 
 
@@ -118,8 +120,13 @@ class CachedEvaluator:
         """Share of the boards so far that were known."""
         return 1 - self.evaluator.evaluated / max(1, self.asked)
 
-    def __call__(self, boards: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """As `Evaluator`: boards int8 [R, A] → logits float32 [R, A], values float32 [R]."""
+    @property
+    def at_once(self) -> int:
+        """As the `Evaluator`'s."""
+        return self.evaluator.at_once
+
+    def ask(self, boards: np.ndarray) -> Callable[[], Answer]:
+        """As the `Evaluator`'s."""
         count, area = boards.shape
         batch = Batch(
             np.empty((count, 2), np.uint64),
@@ -130,7 +137,15 @@ class CachedEvaluator:
             np.empty((count, area), np.int8),
         )
         missing = self._look_up(boards, self._zobrist, *self._table, batch)
-        new = self.evaluator(batch.unknown[:missing])
-        self._remember(*new, *self._table, batch)
+        new = self.evaluator.ask(batch.unknown[:missing])
         self.asked += count
-        return batch.logits, batch.values
+
+        def answer() -> Answer:
+            self._remember(*new(), *self._table, batch)
+            return batch.logits, batch.values
+
+        return answer
+
+    def __call__(self, boards: np.ndarray) -> Answer:
+        """As `Evaluator`: boards int8 [R, A] → logits float32 [R, A], values float32 [R]."""
+        return self.ask(boards)()

@@ -4,11 +4,15 @@ The network only ever sees batches of one fixed shape, padded with whatever boar
 that what it says of a board does not depend on how many others were asked for at the same time.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 from numba import njit
 
 from hexlib.nn.backends import (
+    Answer,
     Backend,
+    CudaBackend,
     OpenVinoBackend,
     TorchBackend,
     empty_planes,
@@ -36,7 +40,11 @@ class Evaluator:
         """`batch`: boards in one call of the backend; None takes what is fastest for many."""
         self.board_size = board_size
         self.evaluated = 0  # boards so far, without the padding
-        make = OpenVinoBackend if device.backend == "openvino" else TorchBackend
+        make: Callable[..., Backend] = TorchBackend
+        if device.backend == "openvino":
+            make = OpenVinoBackend
+        elif device.device.type == "cuda":
+            make = CudaBackend
         # The check of eight-bit integers plays a game for each board of a batch, and needs many.
         if batch is None or device.int8:
             batch = fixed_batch(network.settings.channels, board_size, device.device)
@@ -44,22 +52,46 @@ class Evaluator:
         self.device = self.backend.device
         self._planes = empty_planes(self.backend.batch, board_size)
 
-    def __call__(self, boards: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Evaluate boards int8 [R, A] (0 empty, 1 to move, 2 opponent; to move joins top, bottom).
+    @property
+    def at_once(self) -> int:
+        """Calls to `ask` that are worth having under way: 2 where a device works by itself."""
+        return 2 if isinstance(self.backend, CudaBackend) else 1
 
-        Returns policy logits float32 [R, A], in the same turned frame, and values float32 [R],
-        from −1 to 1 for the player to move.
+    def ask(self, boards: np.ndarray) -> Callable[[], Answer]:
+        """Begin to evaluate boards int8 [R, A]; what is returned gives the answer of `__call__`.
+
+        To be called once, in the order in which it was asked. A GPU works meanwhile.
         """
         count, area = boards.shape
         logits = np.empty((count, area), np.float32)
         values = np.empty(count, np.float32)
         batch = self.backend.batch
+        under_way: list[tuple[slice, Callable[[], Answer]]] = []
         for start in range(0, count, batch):
             part = boards[start : start + batch]
+            rows = slice(start, start + len(part))
             write_planes(part, self.board_size, self._planes)
-            policy, value = self.backend(self._planes)
-            logits[start : start + batch] = policy[: len(part)]
-            values[start : start + batch] = value[: len(part)]
+            if isinstance(self.backend, CudaBackend):
+                under_way.append((rows, self.backend.ask(self._planes)))
+            else:
+                policy, value = self.backend(self._planes)
+                logits[rows], values[rows] = policy[: len(part)], value[: len(part)]
         self.evaluated += count
-        # The logit is that of the chance to win, so tanh of its half runs from −1 to 1.
-        return logits, np.tanh(values / 2)
+
+        def answer() -> Answer:
+            for rows, part in under_way:
+                policy, value = part()
+                size = rows.stop - rows.start
+                logits[rows], values[rows] = policy[:size], value[:size]
+            # The logit is that of the chance to win, so tanh of its half runs from −1 to 1.
+            return logits, np.tanh(values / 2)
+
+        return answer
+
+    def __call__(self, boards: np.ndarray) -> Answer:
+        """Evaluate boards int8 [R, A] (0 empty, 1 to move, 2 opponent; to move joins top, bottom).
+
+        Returns policy logits float32 [R, A], in the same turned frame, and values float32 [R],
+        from −1 to 1 for the player to move.
+        """
+        return self.ask(boards)()

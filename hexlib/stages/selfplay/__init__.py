@@ -1,7 +1,9 @@
 """Self-play: games by the network against itself, saved as they finish."""
 
+from collections import deque
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -11,6 +13,7 @@ from hexlib.game.board import geometry
 from hexlib.game.journal import Journal, PlayedGame
 from hexlib.game.positions import offsets_of
 from hexlib.game.records import Games, SearchStatistics, write_games, write_search
+from hexlib.nn.backends import Answer
 from hexlib.nn.cache import CachedEvaluator
 from hexlib.nn.checkpoint import load_checkpoint
 from hexlib.nn.device import choose
@@ -77,24 +80,45 @@ def _first_move_odds(evaluator: CachedEvaluator) -> np.ndarray:
     return first_move_odds(-evaluator(boards)[1])
 
 
+class Lane(NamedTuple):
+    """Slots of the table that think and ask the network together."""
+
+    search: Search
+    first: int  # slot of the table that slot 0 of the search plays in
+
+
+def lanes_of(settings: Selfplay, evaluator: CachedEvaluator, slots: int) -> list[Lane]:
+    """Slots in as many lanes as the network can be asked by at once."""
+    size = -(-slots // evaluator.at_once)
+    return [
+        Lane(new_search(settings, min(size, slots - first), evaluator.board_size), first)
+        for first in range(0, slots, size)
+    ]
+
+
 def play(
-    search: Search,
+    lanes: list[Lane],
     evaluator: CachedEvaluator,
     settings: Selfplay,
     keys: dict[int, np.uint64],
     journal: Journal,
     progress: logs.Progress,
 ) -> None:
-    """Play the games whose numbers and keys are given, and add each to the journal as it ends."""
+    """Play the games whose numbers and keys are given, and add each to the journal as it ends.
+
+    With several lanes one moves on while the network works for the others.
+    """
     board_size = evaluator.board_size
     tables = geometry(board_size)
-    table = new_table(search.slots, board_size)
+    slots = sum(lane.search.slots for lane in lanes)
+    table = new_table(slots, board_size)
     habits = habits_of(settings, board_size)
     odds = _first_move_odds(evaluator)
-    game_in = np.full(search.slots, -1, np.int64)
+    game_in = np.full(slots, -1, np.int64)
     queue = list(keys)[::-1]
     resignations = Resignations()
     positions = Positions(table.cells, table.chains, table.edges, table.colour)
+    asked: deque[tuple[Lane, Callable[[], Answer]]] = deque()
 
     def begin(slots: np.ndarray) -> np.ndarray:
         slots = slots[: len(queue)]
@@ -104,32 +128,40 @@ def play(
         open_games(table, slots, slot_keys, habits, odds, *tables)
         return slots
 
-    def think(slots: np.ndarray) -> np.ndarray:
-        return search.start(slots, positions, slots, table.move_key, table.cheap)
+    def think(lane: Lane, slots: np.ndarray) -> np.ndarray:
+        """Of the table's slots, the lane's own ones that are done already are returned."""
+        search, first = lane
+        return search.start(slots - first, positions, slots, table.move_key, table.cheap)
 
-    done = think(begin(np.arange(search.slots)))
-    while True:
+    def settle(lane: Lane, done: np.ndarray) -> None:
+        """Make the moves that a lane has found, until all its slots wait for the network."""
         while len(done):
-            found = search.found(done)
-            drawn = (found.move, found.value, found.policy, search.target)
-            over = make_moves(table, done, *drawn, habits, *tables)
-            ended = done[over]
+            found = lane.search.found(done)
+            drawn = (found.move, found.value, found.policy, lane.search.target)
+            slots = done + lane.first
+            over = make_moves(table, slots, *drawn, habits, *tables)
+            ended = slots[over]
             for g in ended:
                 journal.add(played(table, g, int(game_in[g])))
                 resignations.count(table.loser[g], table.resigned[g], winner_of(table, g))
             if len(ended):
-                done = np.concatenate([done[~over], begin(ended)])
-            done = think(done)
+                slots = np.concatenate([slots[~over], begin(ended)])
+            done = think(lane, slots)
+        boards = lane.search.waiting()
+        if len(boards):
+            asked.append((lane, evaluator.ask(boards)))
+
+    for lane in lanes:
+        settle(lane, think(lane, begin(lane.first + np.arange(lane.search.slots))))
+    while asked:
         done_games = len(journal.games)
         progress.update(done_games, _pace(evaluator))
         signals.stop_if_asked(
             f"{progress.name}: stopped, {done_games:,} of {progress.total:,} games are saved;"
             " run the same command to go on"
         )
-        boards = search.waiting()
-        if not len(boards):
-            break
-        done = search.advance(*evaluator(boards))
+        lane, answer = asked.popleft()
+        settle(lane, lane.search.advance(*answer()))
     if settings.resign_value > 0:
         logs.log.info(f"{progress.name}: {resignations}")
 
@@ -225,10 +257,10 @@ def run(
     if not finish_partial and not (settings.accept_partial and saved):
         keys = {game: rng.game_key(seed, generation, game) for game in wanted if game not in saved}
         if keys:
-            search = new_search(settings, min(settings.batch_size, len(keys)), board_size)
+            lanes = lanes_of(settings, evaluator, min(settings.batch_size, len(keys)))
             progress = logs.Progress(name, "games", games, len(saved))
             signals.defer()
-            play(search, evaluator, settings, keys, journal, progress)
+            play(lanes, evaluator, settings, keys, journal, progress)
             progress.finish(len(journal.games), _pace(evaluator))
     played = [game for game in journal.games if game.game in wanted]
     record, statistics = _product(played, board_size)
