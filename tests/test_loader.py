@@ -48,7 +48,7 @@ def drawn(stream, count, start=0):
 def training_keys(folder, fraction):
     rows = [read_positions(path) for path in bucket_files(folder)]
     whole = concatenate(rows)
-    kept = np.flatnonzero(whole.game >= fraction * 2**32)
+    kept = np.flatnonzero((whole.game >= fraction * 2**32) & (whole.weight > 0))
     return [key_of(whole, row) for row in kept]
 
 
@@ -77,7 +77,7 @@ def test_batches_are_the_positions_the_slow_way(source):
         total = policy.sum()
         assert np.allclose(batch.policy[k].numpy(), policy / total if total else 0, atol=1e-6)
         assert batch.value[k] == positions.value[k]
-        assert batch.weight[k] == 1
+        assert batch.weight[k] == positions.weight[k]
         assert np.isnan(batch.root_value[k].item()) == np.isnan(positions.root_value[k])
 
 
@@ -103,13 +103,24 @@ def test_no_game_is_on_both_sides(source):
     assert not training & validation
 
 
+def test_rows_of_no_weight_are_neither_trained_on_nor_validated_on(source):
+    for path in bucket_files(source):
+        bucket, whole = open_bucket(path, 0.3), read_positions(path)
+        assert (whole.weight == 0).any()
+        trained = bucket.read(0, bucket.training)
+        held_out = bucket.read_held_out(10**6)
+        assert trained.weight.all()
+        assert held_out.weight.all()
+        assert len(trained) + len(held_out) == (whole.weight > 0).sum()
+
+
 @given(st.data())
 @settings(deadline=None, max_examples=30)
 def test_parts_of_a_bucket_are_read_as_from_the_whole(source, data):
     path = data.draw(st.sampled_from(bucket_files(source)))
     fraction = data.draw(st.sampled_from([0, 0.1, 0.5, 0.9]))
     whole = read_positions(path)
-    kept = whole.take(np.flatnonzero(whole.game >= fraction * 2**32))
+    kept = whole.take(np.flatnonzero((whole.game >= fraction * 2**32) & (whole.weight > 0)))
     bucket = open_bucket(path, fraction)
     assert bucket.training == len(kept)
     if len(kept) == 0:
@@ -127,6 +138,7 @@ def test_a_bucket_longer_than_a_stride_knows_its_entries(tmp_path, monkeypatch):
     folder = make_buckets(tmp_path, buckets=1)
     (path,) = bucket_files(folder)
     bucket, whole = open_bucket(path, 0.0), read_positions(path)
+    whole = whole.take(np.flatnonzero(whole.weight))
     for first, last in ((0, 1), (6, 8), (13, 15), (100, 101), (300, len(whole))):
         ours, theirs = bucket.read(first, last), whole.cut(first, last)
         assert np.array_equal(ours.policy_cell, theirs.policy_cell)
@@ -237,6 +249,6 @@ def test_damage_is_found_before_it_is_trained_on(tmp_path):
 
 
 def test_what_is_held_for_a_bucket_is_small():
-    """For 50 million rows: 4 bytes a held-out row, and 8 for each 4,096 rows."""
-    names = Bucket.__dataclass_fields__
-    assert set(names) == {"path", "board_size", "rows", "held_out", "entry_starts", "digest"}
+    """For 50 million rows: 4 or 8 bytes a row that is left out, and 8 for each 4,096 rows."""
+    names = {"path", "board_size", "rows", "held_out", "left_out", "entry_starts", "digest"}
+    assert set(Bucket.__dataclass_fields__) == names

@@ -24,6 +24,11 @@ def slow_positions(games, search, mode, policy="search"):
         return column * n + row if red else int(cell)
 
     for g, (moves, winner) in enumerate(games):
+        searched = [
+            k
+            for k in range(len(moves) if search else 0)
+            if search.policy_count[move + k] or not np.isnan(search.root_value[move + k])
+        ]
         for k in range(len(moves) + 1):
             red = k % 2
             position = {
@@ -32,6 +37,7 @@ def slow_positions(games, search, mode, policy="search"):
                 "policy": {},
                 "value": 1 if (winner != BLUE) == red else -1,
                 "root_value": "nan",
+                "weight": float(not searched or k >= searched[0]),
                 "game": int(ids[g]) % 2**32,
                 "ply": k,
             }
@@ -66,6 +72,7 @@ def as_dicts(found):
                 "policy": dict(zip(cells, values, strict=True)),
                 "value": int(found.value[p]),
                 "root_value": str(found.root_value[p]),
+                "weight": float(found.weight[p]),
                 "game": int(found.game[p]),
                 "ply": int(found.ply[p]),
             }
@@ -108,7 +115,6 @@ def test_positions_agree_with_the_twin(
         patch.setattr(process, "ROWS", rows)
         found = run(chunk, n, mode, policy)
     assert as_dicts(found) == slow_positions(games, search, mode, policy)
-    assert (found.weight == 1).all()
     assert not (found.own & found.opponent).any()
 
 
@@ -119,6 +125,22 @@ def test_final_position_has_a_value_and_no_policy(tmp_path):
     assert (found.policy_count[ends] == 0).all()
     assert (found.value[ends] == -1).all()  # the player to move has lost
     assert (np.delete(found.policy_count, ends) == 1).all()
+
+
+def test_what_comes_before_the_first_search_has_no_weight(tmp_path):
+    """The stones of a random opening say nothing of who would have won without the later ones."""
+    games = random_games(5, 20)
+    search = made_up_search(games)
+    found = run(write(tmp_path, games, search), 5)
+    assert 0 < (found.weight == 0).mean() < 0.2
+    for game in range(len(games)):
+        first, last = games.offsets[game] + game, games.offsets[game + 1] + game + 1
+        weight = found.weight[first:last]
+        assert (np.diff(weight) >= 0).all()
+        assert weight[-1] == 1
+        begun = int(weight.argmax())
+        assert (found.policy_count[first : first + begun] == 0).all()
+        assert found.policy_count[first + begun] > 0
 
 
 def test_empty_statistics_mean_the_played_move(tmp_path):

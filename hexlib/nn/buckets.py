@@ -1,7 +1,8 @@
 """Buckets as a training reads them: opened once, then some rows at a time, in bounded memory.
 
 A game is held out of training if its hash, as a share of the largest, is below the validation
-fraction: the same games in every bucket, generation and source.
+fraction: the same games in every bucket, generation and source. Rows of weight 0, which teach
+nothing, are left out on both sides.
 """
 
 from collections.abc import Container
@@ -26,19 +27,20 @@ class Bucket:
     path: Path
     board_size: int
     rows: int
-    held_out: np.ndarray  # uint32 [V], the rows that are never trained on, ascending
+    held_out: np.ndarray  # uint32 [V], the rows to validate on, ascending
+    left_out: np.ndarray  # uint32 [L], these and those of weight 0: never trained on, ascending
     entry_starts: np.ndarray  # int64, policy entries before each STRIDE-th row
     digest: str  # see `npz.Reader`
 
     @property
     def training(self) -> int:
         """Rows to train on."""
-        return self.rows - len(self.held_out)
+        return self.rows - len(self.left_out)
 
     @cached_property
     def _trained_before(self) -> np.ndarray:
-        """uint32 [V]: rows to train on before each held-out one."""
-        return self.held_out - np.arange(len(self.held_out), dtype=np.uint32)
+        """uint32 [L]: rows to train on before each one that is left out."""
+        return self.left_out - np.arange(len(self.left_out), dtype=np.uint32)
 
     def _row(self, rank: int) -> int:
         """The row that is number `rank` of those to train on."""
@@ -50,8 +52,8 @@ class Bucket:
         `opened` is what `open_positions` gave, if the caller has it.
         """
         begin, end = self._row(first), self._row(last - 1) + 1
-        inside = slice(*np.searchsorted(self.held_out, [begin, end]))
-        kept = np.delete(np.arange(end - begin), self.held_out[inside].astype(np.int64) - begin)
+        inside = slice(*np.searchsorted(self.left_out, [begin, end]))
+        kept = np.delete(np.arange(end - begin), self.left_out[inside].astype(np.int64) - begin)
         return self._slice(begin, end, opened).take(kept)
 
     def read_held_out(self, count: int) -> Positions:
@@ -87,13 +89,16 @@ def open_bucket(path: Path, validation_fraction: float) -> Bucket:
     if found != {name: (np.dtype(dtype), shape) for name, (dtype, shape) in wanted}:
         raise Damaged(path, "its arrays are not those of positions", npz.REMEDY)
     limit = validation_fraction * 2.0**32
-    held_out, counts = [], [np.zeros(0, np.int64)]
+    none = np.zeros(0, np.uint32)
+    held_out, weightless, counts = [none], [none], [np.zeros(0, np.int64)]
     for name in found:
         rows_left = reader.rows(name)
         for k in range(-(-len(rows_left) // _ROWS)):
             block = rows_left.take(min(_ROWS, len(rows_left)))
             if name == "game":
                 held_out.append(np.flatnonzero(block < limit).astype(np.uint32) + k * _ROWS)
+            elif name == "weight":
+                weightless.append(np.flatnonzero(block == 0).astype(np.uint32) + k * _ROWS)
             elif name == "policy_count" and len(block):
                 starts = np.arange(0, len(block), STRIDE)
                 counts.append(np.add.reduceat(block, starts, dtype=np.int64))
@@ -103,11 +108,13 @@ def open_bucket(path: Path, validation_fraction: float) -> Bucket:
     sums = np.concatenate(counts)
     if sums.sum() != entries:
         raise Damaged(path, "its policy counts do not fit its entries", npz.REMEDY)
+    validated, nothing = np.concatenate(held_out), np.concatenate(weightless)
     return Bucket(
         path,
         size,
         rows,
-        np.concatenate(held_out).astype(np.uint32),
+        np.setdiff1d(validated, nothing, assume_unique=True),
+        np.union1d(validated, nothing),
         offsets_of(sums),
         reader.digest,
     )

@@ -28,7 +28,7 @@ from hexlib.sources import search_path
 
 REMEDY = "make both again, or take it away to learn the played moves"
 ROWS = 1 << 16  # positions made at a time, about
-_ONE, _NAN = 0x3C00, 0x7E00  # bits of float16; numba has no arithmetic on it
+_ONE, _INFINITY, _NAN = 0x3C00, 0x7C00, 0x7E00  # bits of float16; numba has no arithmetic on it
 
 
 def run(
@@ -214,16 +214,26 @@ def expand(games: Games, search: SearchStatistics | None, mode: str) -> dict[str
         search.policy_cell,
         search.policy_probability.view(np.uint16),
         *(bits[name] for name in positions.BOARDS),
-        *(bits[name] for name in ("policy_count", "value", "root_value", "game", "ply")),
+        *(bits[name] for name in ("policy_count", "value", "root_value", "weight", "game", "ply")),
         *(bits[name] for name in positions.ENTRIES),
     )
     return out
 
 
 @njit(cache=True)
+def _first_searched(root, counts, first, length):
+    """The first ply of a game of which a search is recorded, 0 where there is none."""
+    for k in range(length):
+        if counts[first + k] > 0 or root[first + k] & 0x7FFF <= _INFINITY:
+            return k
+    return 0
+
+
+@njit(cache=True)
 def _expand(
     n, moves, offsets, winners, ids, before_end, searched, root, counts, cells, probabilities,
-    own, opponent, policy_count, value, root_value, game, ply, policy_cell, policy_probability,
+    own, opponent, policy_count, value, root_value, weight, game, ply,
+    policy_cell, policy_probability,
 ):  # fmt: skip
     """Replay games; `before_end` selects one position, counted from the end, or all if negative."""
     packed = own.shape[1]
@@ -233,6 +243,7 @@ def _expand(
     for g in range(len(offsets) - 1):
         stones[:] = 0
         first, length = offsets[g], offsets[g + 1] - offsets[g]
+        begun = _first_searched(root, counts, first, length) if searched else 0
         for k in range(length + 1):
             side = k & 1
             wanted = before_end < 0 or k == length - before_end
@@ -244,6 +255,8 @@ def _expand(
                 value[row] = 1 if winners[g] == 1 + side else -1
                 root_value[row] = root[first + k] if searched and k < length else _NAN
                 game[row], ply[row] = ids[g], k
+                if k < begun:
+                    weight[row] = 0
                 if searched:
                     for e in range(entry, entry + count):
                         cell = cells[e]
