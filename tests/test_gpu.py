@@ -73,7 +73,8 @@ def test_the_same_games_with_any_batch(tmp_path):
     checkpoint = tmp_path / "net.pt"
     save_checkpoint(checkpoint, Checkpoint(random_network(NET, 0), [SIZE], {}))
     few, many = (games(checkpoint, tmp_path / f"{batch}", batch) for batch in (16, 64))
-    record = read_games(few)
+    (block,) = read_games(few, SIZE)
+    record = block.games
     assert len(record) == 100
     assert (replay(record)[0] == LEGAL).all()
     assert sha256(few.with_suffix(".search.npz")) == sha256(many.with_suffix(".search.npz"))

@@ -105,9 +105,14 @@ def test_eight_bits_that_say_something_else_are_not_used(monkeypatch):
         assert np.array_equal(said, again)
 
 
-def test_eight_bits_need_openvino():
-    with pytest.raises(BadInput, match="int8 needs OpenVINO"):
-        choose(Inference(device="cpu", precision="int8", backend="torch"))
+def test_without_openvino_eight_bits_are_not_used():
+    """The default settings ask for them, on a machine with a GPU too."""
+    asked, auto = (
+        choose(Inference(device="cpu", precision=precision, backend="torch"))
+        for precision in ("int8", "auto")
+    )
+    assert asked.inference == auto.inference
+    assert "eight-bit integers need OpenVINO on a CPU" in str(asked)
 
 
 def test_the_ranges_are_those_of_what_enters_a_convolution():

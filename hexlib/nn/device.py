@@ -64,9 +64,9 @@ def choose(settings: Inference) -> Device:
         device = torch.device(settings.device)
         reason = "as set"
     backend, why = _backend(settings, device)
-    int8 = settings.precision == "int8"
-    if int8 and backend != "openvino":
-        raise BadInput("inference.precision: int8 needs OpenVINO on a CPU; set it to auto")
+    int8 = settings.precision == "int8" and backend == "openvino"
+    if settings.precision == "int8" and not int8:
+        why += "; eight-bit integers need OpenVINO on a CPU, so auto stands for int8"
     if settings.precision in ("float32", "bfloat16"):
         return Device(device, getattr(torch, settings.precision), backend, f"{reason}; {why}")
     fast = torch.cuda.is_bf16_supported() if device.type == "cuda" else processor_has_bfloat16()
