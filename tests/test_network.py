@@ -215,6 +215,19 @@ class Malicious:
         return (print, ("this ran",))
 
 
+def test_half_of_the_bytes_say_nearly_the_same(tmp_path):
+    boards, said, sizes = some_boards(7, 100), [], []
+    for half in (False, True):
+        path = tmp_path / f"{half}.pt"
+        save_checkpoint(path, Checkpoint(small_network(), [7], {}), half)
+        said.append(Evaluator(load_checkpoint(path).network, 7, FLOAT)(boards))
+        sizes.append(path.stat().st_size)
+    assert sizes[1] < 0.8 * sizes[0]
+    for whole, half in zip(*said, strict=True):
+        assert not np.array_equal(whole, half)
+        assert np.abs(whole - half).max() < 0.01
+
+
 def test_what_is_no_checkpoint_is_refused(tmp_path, capsys):
     path = tmp_path / "c.pt"
     whole = tmp_path / "whole.pt"

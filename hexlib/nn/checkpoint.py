@@ -92,8 +92,14 @@ def _check_archive(path: Path | str) -> None:
                     pass  # reading to the end compares the checksum
 
 
-def save_checkpoint(path: Path | str, checkpoint: Checkpoint) -> None:
-    """Write a `.pt` that holds the network's settings, weights, board sizes and lineage."""
+def save_checkpoint(path: Path | str, checkpoint: Checkpoint, half: bool = False) -> None:
+    """Write a `.pt` that holds the network's settings, weights, board sizes and lineage.
+
+    With `half` the weights are rounded to float16, as in the networks that come with hexlib.
+    """
+    weights = {k: v.contiguous() for k, v in checkpoint.network.state_dict().items()}
+    if half:
+        weights = {k: v.half() if v.is_floating_point() else v for k, v in weights.items()}
     save(
         path,
         "checkpoint",
@@ -101,7 +107,7 @@ def save_checkpoint(path: Path | str, checkpoint: Checkpoint) -> None:
             "net": checkpoint.network.settings.model_dump(),
             "board_sizes": checkpoint.board_sizes,
             "lineage": checkpoint.lineage,
-            "weights": {k: v.contiguous() for k, v in checkpoint.network.state_dict().items()},
+            "weights": weights,
         },
     )
 
@@ -115,7 +121,9 @@ def load_checkpoint(path: Path | str) -> Checkpoint:
         lineage = dict(content["lineage"])
         with torch.device("meta"):  # without memory, which wrong settings may ask too much of
             wanted = HexNet(settings).state_dict()
-        found = content["weights"]
+        found = {
+            k: v.float() if v.dtype == torch.float16 else v for k, v in content["weights"].items()
+        }
         fitting = {k: (v.dtype, v.shape) for k, v in found.items()} == {
             k: (v.dtype, v.shape) for k, v in wanted.items()
         }
