@@ -46,7 +46,7 @@ def test_it_says_of_a_board_what_the_processor_says(boards, precision, most):
         evaluator("cuda", precision)(boards), evaluator("cpu")(boards), strict=True
     ):
         assert np.abs(ours - theirs).max() < most
-        assert np.corrcoef(ours.ravel(), theirs.ravel())[0, 1] > 0.999
+        assert np.corrcoef(ours.ravel(), theirs.ravel())[0, 1] > 0.995
 
 
 def test_answers_come_in_the_order_asked_and_do_not_depend_on_the_batch(boards):
