@@ -95,11 +95,12 @@ def _check_archive(path: Path | str) -> None:
 def save_checkpoint(path: Path | str, checkpoint: Checkpoint, half: bool = False) -> None:
     """Write a `.pt` that holds the network's settings, weights, board sizes and lineage.
 
-    With `half` the weights are rounded to float16, as in the networks that come with hexlib.
+    With `half` those of convolutions and linear layers are rounded to float16, as in the networks
+    that come with hexlib; the statistics of normalisations can be beyond its range.
     """
     weights = {k: v.contiguous() for k, v in checkpoint.network.state_dict().items()}
     if half:
-        weights = {k: v.half() if v.is_floating_point() else v for k, v in weights.items()}
+        weights = {k: v.half() if v.ndim > 1 else v for k, v in weights.items()}
     save(
         path,
         "checkpoint",
