@@ -82,7 +82,7 @@ class Selfplay(Section):
     random_stones: int = Field(
         10, ge=0, description="A random opening has one to this many stones placed at random."
     )
-    random_openings: float = Field(0.8, ge=0, le=1, description="Share of games that have one.")
+    random_openings: float = Field(0.95, ge=0, le=1, description="Share of games that have one.")
     balanced_first_move: float = Field(
         0.5,
         ge=0,
