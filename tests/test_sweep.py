@@ -26,7 +26,7 @@ def trials(tmp_path_factory):
     network = random_network(Net(blocks=1, channels=8), 0)
     save_checkpoint(folder / "start.pt", Checkpoint(network, [5], {}))
     for name, options in {
-        "short": ["--reuse", "0.05"],
+        "short": ["--reuse", "0.05", "--learning-rate", "0.5"],
         "wrong": ["--policy-weight", f"{FAILS}"],
         "long": ["--reuse", "2", "--net-blocks", "2", "--net-channels", "8"],
     }.items():
