@@ -35,9 +35,27 @@ class Backend(Protocol):
 
     batch: int
     device: Device  # the one that was asked for, unless it did not pass a check
+    at_once: int  # calls that are worth having under way
+
+    def ask(self, planes: np.ndarray) -> Callable[[], Answer]:
+        """Begin a forward pass; what is returned waits for its end, and is to be called once.
+
+        Where one call is under way at a time, the answer is overwritten by the next.
+        """
 
     def __call__(self, planes: np.ndarray) -> Answer:
-        """One forward pass; what it returns may be overwritten by the next."""
+        """One forward pass, likewise."""
+
+
+class _OneAtATime:
+    """Backends of a CPU, which is busy with a call until it is answered."""
+
+    at_once = 1
+
+    def ask(self: Backend, planes: np.ndarray) -> Callable[[], Answer]:
+        """See `Backend`."""
+        answer = self(planes)
+        return lambda: answer
 
 
 def fixed_batch(channels: int, board_size: int, device: torch.device) -> int:
@@ -50,7 +68,7 @@ def fixed_batch(channels: int, board_size: int, device: torch.device) -> int:
 
 def _ready(network: HexNet, device: Device) -> torch.nn.Module:
     """The network as it is fastest to ask, on the device."""
-    model = network.folded().to(device.device, device.precision).eval()
+    model = network.folded().to(device.device, device.precision)
     return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
 
@@ -59,7 +77,7 @@ def empty_planes(batch: int, board_size: int) -> np.ndarray:
     return np.tile(ring(board_size).astype(np.uint8), (batch, 1, 1, 1))
 
 
-class TorchBackend:
+class TorchBackend(_OneAtATime):
     """torch on a CPU, with the weights packed once."""
 
     def __init__(self, network: HexNet, board_size: int, device: Device, batch: int):
@@ -99,6 +117,8 @@ class CudaBackend:
     Calls are answered in the order in which they were asked; bytes go up, and become numbers there.
     """
 
+    at_once = 2
+
     def __init__(self, network: HexNet, board_size: int, device: Device, batch: int):
         self.batch = batch
         self.device = device
@@ -127,7 +147,7 @@ class CudaBackend:
         return _Staging(beside(self._planes), *answer, torch.cuda.Event())
 
     def ask(self, planes: np.ndarray) -> Callable[[], Answer]:
-        """Begin a forward pass; what is returned waits for its end, and is to be called once."""
+        """See `Backend`."""
         with torch.inference_mode(), torch.cuda.stream(self._stream):
             staging = self._free.pop() if self._free else self._staging()
             staging.planes.copy_(torch.from_numpy(planes))
@@ -149,7 +169,7 @@ class CudaBackend:
         return self.ask(planes)()
 
 
-class OpenVinoBackend:
+class OpenVinoBackend(_OneAtATime):
     """OpenVINO on one core: it joins convolutions with what follows them."""
 
     def __init__(self, network: HexNet, board_size: int, device: Device, batch: int):

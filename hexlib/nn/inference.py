@@ -4,6 +4,7 @@ The network only ever sees batches of one fixed shape, padded with whatever boar
 that what it says of a board does not depend on how many others were asked for at the same time.
 """
 
+from collections import deque
 from collections.abc import Callable
 
 import numpy as np
@@ -54,8 +55,8 @@ class Evaluator:
 
     @property
     def at_once(self) -> int:
-        """Calls to `ask` that are worth having under way: 2 where a device works by itself."""
-        return 2 if isinstance(self.backend, CudaBackend) else 1
+        """Calls to `ask` that are worth having under way."""
+        return self.backend.at_once
 
     def ask(self, boards: np.ndarray) -> Callable[[], Answer]:
         """Begin to evaluate boards int8 [R, A]; what is returned gives the answer of `__call__`.
@@ -66,23 +67,26 @@ class Evaluator:
         logits = np.empty((count, area), np.float32)
         values = np.empty(count, np.float32)
         batch = self.backend.batch
-        under_way: list[tuple[slice, Callable[[], Answer]]] = []
+        under_way: deque[tuple[slice, Callable[[], Answer]]] = deque()
+
+        def take() -> None:
+            rows, part = under_way.popleft()
+            policy, value = part()
+            size = rows.stop - rows.start
+            logits[rows], values[rows] = policy[:size], value[:size]
+
         for start in range(0, count, batch):
             part = boards[start : start + batch]
-            rows = slice(start, start + len(part))
             write_planes(part, self.board_size, self._planes)
-            if isinstance(self.backend, CudaBackend):
-                under_way.append((rows, self.backend.ask(self._planes)))
-            else:
-                policy, value = self.backend(self._planes)
-                logits[rows], values[rows] = policy[: len(part)], value[: len(part)]
+            rows = slice(start, start + len(part))
+            under_way.append((rows, self.backend.ask(self._planes)))
+            if self.backend.at_once == 1:
+                take()
         self.evaluated += count
 
         def answer() -> Answer:
-            for rows, part in under_way:
-                policy, value = part()
-                size = rows.stop - rows.start
-                logits[rows], values[rows] = policy[:size], value[:size]
+            while under_way:
+                take()
             # The logit is that of the chance to win, so tanh of its half runs from −1 to 1.
             return logits, np.tanh(values / 2)
 
