@@ -80,7 +80,7 @@ class Selfplay(Section):
         6.0, gt=0, description="Plies after which the temperature has halved."
     )
     random_stones: int = Field(
-        10, ge=0, description="A random opening has one to this many stones placed at random."
+        20, ge=0, description="A random opening has one to this many stones placed at random."
     )
     random_openings: float = Field(0.95, ge=0, le=1, description="Share of games that have one.")
     balanced_first_move: float = Field(
@@ -140,6 +140,13 @@ class Process(Section):
         "search",
         description="What a position's policy is: what the search found, where it was recorded, or"
         " the move that was played.",
+    )
+    decided: float = Field(
+        1.0,
+        ge=0,
+        le=1,
+        description="Share of the decided positions of searched games that are learned: of finished"
+        " boards, and of those whose search has a value beyond ±0.95. The others weigh 0.",
     )
 
 

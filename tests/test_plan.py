@@ -78,6 +78,9 @@ def test_settings_change_what_is_forecast():
     assert last.rows == 3000 < last.row_entries
     assert usual.rows == usual.moves + usual.games
     assert one(train={"max_samples": 100}).samples == 100
+    assert 0 < usual.searched < usual.moves
+    assert one(selfplay={"random_openings": 0}).searched > usual.searched
+    assert one(process={"decided": 0.25}).samples < one(process={"decided": 1}).samples
     first, second = forecast(Config(generations={"count": 2}))
     assert first == usual
     assert second.entries < first.entries

@@ -12,7 +12,6 @@ from hexlib.config import read_config
 from hexlib.errors import BadInput
 from hexlib.planning import fleet
 from hexlib.planning.disk import plan
-from hexlib.planning.forecast import samples_of
 from hexlib.planning.measured import measured_rates
 from hexlib.planning.prediction import predict
 from hexlib.planning.schedule import Batch, run
@@ -177,8 +176,8 @@ def test_rates_of_the_file_come_first_then_those_of_a_run(tmp_path):
     # A job of it takes 12 s at least.
     assert 1 / measured["start"].value == 12
     assert measured["evaluate"].source == f"{made}/benchmarks, 3 jobs"
-    rows = [json.loads(path.read_text())["rows"] for path in made.glob("*/shuffle/summary.json")]
-    samples = sum(samples_of(Config(), count) for count in rows)
+    lineages = [json.loads(path.read_text()) for path in made.glob("*/train/lineage.json")]
+    samples = sum(lineage["samples"] for lineage in lineages)
     assert measured["learn"].value == pytest.approx(samples / (3 * (60.5 - 12)))
     config = read_config(made / "config.yaml").model_dump(by_alias=True)
     found = predicted([{"cores": 2}], config, measured)

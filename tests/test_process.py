@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from synthetic import made_up_search, random_games
 
-from hexlib import files, npz
+from hexlib import files, npz, rng
 from hexlib.errors import BadInput
 from hexlib.game import positions, records
 from hexlib.game.board import BLUE
@@ -14,7 +14,7 @@ from hexlib.settings import Process
 from hexlib.stages import process
 
 
-def slow_positions(games, search, mode, policy="search"):
+def slow_positions(games, search, mode, policy="search", decided=1.0):
     """A dict for each position, in order."""
     n, found, move, entry = games.board_size, [], 0, 0
     ids = records.game_hashes(games, merge_symmetric=True)[:, 0]
@@ -52,6 +52,9 @@ def slow_positions(games, search, mode, policy="search"):
                     position["policy"] = {turn(moves[k], red): 1.0}
                 position["root_value"] = str(search.root_value[move])
                 move, entry = move + 1, entry + count
+            sure = k == len(moves) or abs(float(position["root_value"])) > 0.95
+            if sure and search and mode == "all" and rng.uniform(position["game"], k) >= decided:
+                position["weight"] = 0.0
             if mode == "all" or k == len(moves) - (mode == "penultimate"):
                 found.append(position)
     return found
@@ -87,9 +90,10 @@ def write(folder, games, search=None):
     return folder / "chunk_0000.trmph"
 
 
-def run(chunk, n, mode="all", policy="search"):
+def run(chunk, n, mode="all", policy="search", decided=1.0):
     output = chunk.with_suffix(".npz")
-    result = process.run(chunk, output, Process(positions=mode, policy=policy), n)
+    wanted = Process(positions=mode, policy=policy, decided=decided)
+    result = process.run(chunk, output, wanted, n)
     found = positions.read_positions(output)
     assert result["rows"] == len(found)
     return found
@@ -102,19 +106,20 @@ def run(chunk, n, mode="all", policy="search"):
     seed=st.integers(1, 10**6),
     mode=st.sampled_from(["all", "final", "penultimate"]),
     policy=st.sampled_from(["search", "played"]),
+    decided=st.sampled_from([0.0, 0.4, 1.0]),
     searched=st.booleans(),
     rows=st.sampled_from([1, 40, 1 << 16]),
 )
 def test_positions_agree_with_the_twin(
-    tmp_path_factory, n, count, seed, mode, policy, searched, rows
+    tmp_path_factory, n, count, seed, mode, policy, decided, searched, rows
 ):
     games = random_games(n, count, seed)
     search = made_up_search(games, seed) if searched and count else None
     chunk = write(tmp_path_factory.mktemp("process"), games, search)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(process, "ROWS", rows)
-        found = run(chunk, n, mode, policy)
-    assert as_dicts(found) == slow_positions(games, search, mode, policy)
+        found = run(chunk, n, mode, policy, decided)
+    assert as_dicts(found) == slow_positions(games, search, mode, policy, decided)
     assert not (found.own & found.opponent).any()
 
 
@@ -141,6 +146,18 @@ def test_what_comes_before_the_first_search_has_no_weight(tmp_path):
         begun = int(weight.argmax())
         assert (found.policy_count[first : first + begun] == 0).all()
         assert found.policy_count[first + begun] > 0
+
+
+def test_few_decided_positions_are_learned(tmp_path):
+    games = random_games(5, 400)
+    search = made_up_search(games)
+    chunk = write(tmp_path, games, search)
+    every, few = (run(chunk, 5, decided=share) for share in (1.0, 0.25))
+    ends = np.cumsum(np.diff(games.offsets) + 1) - 1
+    sure = np.abs(every.root_value) > 0.95
+    sure[ends] = True
+    assert (few.weight[~sure] == every.weight[~sure]).all()
+    assert 0.18 < few.weight[sure].mean() / every.weight[sure].mean() < 0.32
 
 
 def test_empty_statistics_mean_the_played_move(tmp_path):

@@ -11,12 +11,13 @@ from pathlib import Path
 from hexlib import sources
 from hexlib.run_config import Config
 
-# Seen in runs on 5×5 and 7×7 of up to 12 generations. Six of them took 0.87 to 1.00 times the disk
-# that `hexlib.planning.disk` tells; the least where a fifth of the games were duplicates.
-PLAYED_BY_LEARNED = 0.5  # share of the cells that a game of a trained network fills
+# Seen in runs on 5×5 and 7×7 of up to 12 generations. Four of them took 0.87 to 1.01 times the disk
+# that `hexlib.planning.disk` tells.
+PLAYED_BY_LEARNED = 0.52  # share of the cells that a game of a trained network fills
 LEARNED_AFTER = 50_000  # samples, about
-SHARPER = 0.064  # share by which a generation's policy has fewer entries, of the first one's
+SHARPER = 0.033  # share by which a generation's policy has fewer entries, of the first one's
 SHARPEST = 0.25  # assumed, as no run was long enough to show it
+DECIDED = 0.65  # share of the positions after an opening whose search is sure of the winner
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class Generation:
     number: int
     games: int
     moves: int
+    searched: int  # moves that a search chose, after the opening
     entries: int  # of the policies that searches recorded; 0 if there were none
     rows: int  # positions
     row_entries: int  # of their policies
@@ -52,23 +54,34 @@ def forecast(config: Config) -> list[Generation]:
         learned = 1.0 if trained else -math.expm1(-samples / LEARNED_AFTER)
         if config.selfplay.existing:
             games, moves, entries = _existing(sources.game_files(config.selfplay.existing), config)
+            searched = moves
         else:
-            games, moves, entries = _played(config, number, learned)
+            games, moves, searched, entries = _played(config, number, learned)
         rows, row_entries = _positions(config, number, games, moves, entries)
-        drawn = samples_of(config, rows)
-        made.append(Generation(number, games, moves, entries, rows, row_entries, drawn))
+        drawn = samples_of(config, _taught(config, rows, games + searched))
+        made.append(Generation(number, games, moves, searched, entries, rows, row_entries, drawn))
         samples += drawn
     return made
 
 
 def samples_of(config: Config, rows: int) -> int:
-    """Samples that a training draws where its generation made so many positions."""
+    """Samples that a training draws where its generation made so many positions to learn."""
     training = rows * (1 - config.train.validation_fraction)
     return round(min(config.train.reuse * training, config.train.max_samples))
 
 
-def _played(config: Config, number: int, learned: float) -> tuple[int, int, int]:
-    """Games, moves and policy entries of self-play; `learned` is 0 for random weights, up to 1."""
+def _taught(config: Config, rows: int, after_openings: int) -> int:
+    """How many of a generation's rows have weight."""
+    if config.selfplay.existing or config.process.positions != "all":
+        return rows
+    return round(after_openings * (1 - DECIDED * (1 - config.process.decided)))
+
+
+def _played(config: Config, number: int, learned: float) -> tuple[int, int, int, int]:
+    """Games, moves, those of them that are searched, and policy entries of self-play.
+
+    `learned` is 0 for random weights, up to 1.
+    """
     n, settings = config.board_size_of(number), config.selfplay
     area = n * n
     length = area * ((1 - learned) * (0.53 + 0.015 * n) + learned * PLAYED_BY_LEARNED)
@@ -80,8 +93,8 @@ def _played(config: Config, number: int, learned: float) -> tuple[int, int, int]
         each = min(empty * share, 255) * settings.full_search
     else:
         each = 1.0
-    games = settings.games
-    return games, round(games * length), round(games * (length - opening) * each)
+    searched = settings.games * (length - opening)
+    return settings.games, round(settings.games * length), round(searched), round(searched * each)
 
 
 def _existing(paths: Sequence[Path], config: Config) -> tuple[int, int, int]:

@@ -10,7 +10,6 @@ from hexlib.errors import BadInput
 from hexlib.files import read_json
 from hexlib.planning.disk import plan
 from hexlib.planning.fleet import STARTS, Measured, Rate
-from hexlib.planning.forecast import samples_of
 from hexlib.planning.prediction import Work, plural, works
 
 # Of each step, below benchmarks/gen_XXX.
@@ -58,8 +57,9 @@ def measured_rates(run: Path) -> Measured:
         rows = read_json(folder / "shuffle/summary.json")["rows"]
         played = cleaned["records"] - cleaned["rejected"]
         moves = round(cleaned["moves"] * played / max(cleaned["kept"], 1))
-        drawn = samples_of(config, rows)
-        real = replace(made, games=played, moves=moves, rows=rows, samples=drawn)
+        searched = round(moves * made.searched / made.moves)
+        drawn = read_json(folder / "train/lineage.json")["samples"]
+        real = replace(made, games=played, moves=moves, searched=searched, rows=rows, samples=drawn)
         buckets = sum(path.stat().st_size for path in folder.glob("shuffle/bucket_*.npz"))
         for work in works(planned, real):
             seconds = list(_seconds(run / "benchmarks" / folder.name, work))

@@ -187,7 +187,7 @@ def works(planned: Plan, made: Generation) -> Iterator[Work]:
     chunks = chunks_of(config, made)
     positions, parts, buckets = size["process"], size["shuffle, scattered"], size["shuffle"]
     if not config.selfplay.existing:
-        asked = made.moves * evaluations_of_move(config)
+        asked = made.searched * evaluations_of_move(config)
         shards = config.selfplay.shards
         yield Work("selfplay", "selfplay", shards, "evaluate", asked, 0, games)
     yield Work("clean", "clean", 1, "clean", made.moves, games, size["clean"])

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from hexlib import files, npz
+from hexlib import files, npz, rng
 from hexlib.damage import named, without_damaged
 from hexlib.errors import BadInput, Damaged
 from hexlib.game import board, positions
@@ -28,7 +28,8 @@ from hexlib.sources import search_path
 
 REMEDY = "make both again, or take it away to learn the played moves"
 ROWS = 1 << 16  # positions made at a time, about
-_ONE, _INFINITY, _NAN = 0x3C00, 0x7C00, 0x7E00  # bits of float16; numba has no arithmetic on it
+# Bits of float16, with which numba does not compute; of them 0.95 is sure of the winner.
+_SURE, _ONE, _INFINITY, _NAN = 0x3B9A, 0x3C00, 0x7C00, 0x7E00
 
 
 def run(
@@ -43,8 +44,10 @@ def run(
     A game of N moves has N + 1 positions; the last is the finished board, without a policy. The
     policy comes from the `.search.npz` beside the chunk if there is one that is not empty, else
     it is the played move. Where `settings.policy` asks for the played moves, those without a
-    recorded policy have none still. The chunk is read twice, first to check and count it, so that
-    memory is bounded by a block of it. Returns {"rows", "games"}.
+    recorded policy have none still. What teaches nothing weighs 0: the positions before the first
+    that was searched, and of the decided ones of a searched game, where all are wanted, all but a
+    share of `settings.decided`, drawn by the game and the ply. The chunk is read twice, first to
+    check and count it, so that memory is bounded by a block of it. Returns {"rows", "games"}.
 
     Raises `BadInput` if a record is not a finished legal game of this board size, and `Damaged` if
     a file is not whole or the search statistics do not fit the games. With `on_corrupt` "skip",
@@ -98,7 +101,7 @@ def _run(
         shapes = positions.layout(board_size, rows, entries)
         writer = npz.Writer(handle, shapes, meta)
         for part, found in parts(check=False):
-            for name, array in expand(part, found, mode).items():
+            for name, array in expand(part, found, settings).items():
                 writer.append(name, array)
         unchanged.check()
         writer.close()
@@ -190,8 +193,11 @@ def _entry_count(games: Games, search: SearchStatistics | None, mode: str) -> in
     return int(counts.sum(dtype=np.int64))
 
 
-def expand(games: Games, search: SearchStatistics | None, mode: str) -> dict[str, np.ndarray]:
+def expand(
+    games: Games, search: SearchStatistics | None, settings: Process
+) -> dict[str, np.ndarray]:
     """The positions of games, each array by its name in `positions.Positions`."""
+    mode = settings.positions
     rows, entries = _row_count(games, mode), _entry_count(games, search, mode)
     shapes = positions.layout(games.board_size, rows, entries)
     out = {name: np.zeros(shape, dtype) for name, (dtype, shape) in shapes.items()}
@@ -208,6 +214,7 @@ def expand(games: Games, search: SearchStatistics | None, mode: str) -> dict[str
         games.winners,
         game_hashes(games, merge_symmetric=True)[:, 0].astype(np.uint32),
         {"all": -1, "final": 0, "penultimate": 1}[mode],
+        settings.decided,
         searched,
         search.root_value.view(np.uint16),
         search.policy_count.astype(np.int64),
@@ -231,14 +238,15 @@ def _first_searched(root, counts, first, length):
 
 @njit(cache=True)
 def _expand(
-    n, moves, offsets, winners, ids, before_end, searched, root, counts, cells, probabilities,
-    own, opponent, policy_count, value, root_value, weight, game, ply,
+    n, moves, offsets, winners, ids, before_end, decided,
+    searched, root, counts, cells, probabilities, own, opponent, policy_count, value, root_value, weight, game, ply,
     policy_cell, policy_probability,
 ):  # fmt: skip
     """Replay games; `before_end` selects one position, counted from the end, or all if negative."""
     packed = own.shape[1]
     # By colour, the stones as bits: blue's frame first, then red's, through the reflection.
     stones = np.empty((2, 2, packed), np.uint8)
+    spared = searched and before_end < 0  # which of the decided ones are
     row = out = entry = 0
     for g in range(len(offsets) - 1):
         stones[:] = 0
@@ -254,8 +262,9 @@ def _expand(
                     opponent[row, b] = stones[1 - side, side, b]
                 value[row] = 1 if winners[g] == 1 + side else -1
                 root_value[row] = root[first + k] if searched and k < length else _NAN
+                sure = k == length or _SURE <= root_value[row] & 0x7FFF <= _INFINITY
                 game[row], ply[row] = ids[g], k
-                if k < begun:
+                if k < begun or (sure and spared and rng.uniform(ids[g], k) >= decided):
                     weight[row] = 0
                 if searched:
                     for e in range(entry, entry + count):
