@@ -239,7 +239,8 @@ def _first_searched(root, counts, first, length):
 @njit(cache=True)
 def _expand(
     n, moves, offsets, winners, ids, before_end, decided,
-    searched, root, counts, cells, probabilities, own, opponent, policy_count, value, root_value, weight, game, ply,
+    searched, root, counts, cells, probabilities,
+    own, opponent, policy_count, value, root_value, weight, game, ply,
     policy_cell, policy_probability,
 ):  # fmt: skip
     """Replay games; `before_end` selects one position, counted from the end, or all if negative."""
