@@ -58,23 +58,19 @@ def forecast(config: Config) -> list[Generation]:
         else:
             games, moves, searched, entries = _played(config, number, learned)
         rows, row_entries = _positions(config, number, games, moves, entries)
-        drawn = samples_of(config, _taught(config, rows, games + searched))
+        drawn = _samples(config, rows, games + searched)
         made.append(Generation(number, games, moves, searched, entries, rows, row_entries, drawn))
         samples += drawn
     return made
 
 
-def samples_of(config: Config, rows: int) -> int:
-    """Samples that a training draws where its generation made so many positions to learn."""
-    training = rows * (1 - config.train.validation_fraction)
+def _samples(config: Config, rows: int, after_openings: int) -> int:
+    """Samples that a training draws of a generation's rows; those that weigh 0 are never drawn."""
+    weighed: float = rows
+    if not config.selfplay.existing and config.process.positions == "all":
+        weighed = after_openings * (1 - DECIDED * (1 - config.process.decided))
+    training = weighed * (1 - config.train.validation_fraction)
     return round(min(config.train.reuse * training, config.train.max_samples))
-
-
-def _taught(config: Config, rows: int, after_openings: int) -> int:
-    """How many of a generation's rows have weight."""
-    if config.selfplay.existing or config.process.positions != "all":
-        return rows
-    return round(after_openings * (1 - DECIDED * (1 - config.process.decided)))
 
 
 def _played(config: Config, number: int, learned: float) -> tuple[int, int, int, int]:

@@ -57,7 +57,7 @@ def measured_rates(run: Path) -> Measured:
         rows = read_json(folder / "shuffle/summary.json")["rows"]
         played = cleaned["records"] - cleaned["rejected"]
         moves = round(cleaned["moves"] * played / max(cleaned["kept"], 1))
-        searched = round(moves * made.searched / made.moves)
+        searched = round(moves * made.searched / max(made.moves, 1))
         drawn = read_json(folder / "train/lineage.json")["samples"]
         real = replace(made, games=played, moves=moves, searched=searched, rows=rows, samples=drawn)
         buckets = sum(path.stat().st_size for path in folder.glob("shuffle/bucket_*.npz"))
