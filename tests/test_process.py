@@ -41,6 +41,7 @@ def slow_positions(games, search, mode, policy="search", decided=1.0):
                 "game": int(ids[g]) % 2**32,
                 "ply": k,
             }
+            sure = k == len(moves)
             if k < len(moves) and search is None:
                 position["policy"] = {turn(moves[k], red): 1.0}
             elif k < len(moves):
@@ -51,8 +52,8 @@ def slow_positions(games, search, mode, policy="search", decided=1.0):
                 if count and policy == "played":
                     position["policy"] = {turn(moves[k], red): 1.0}
                 position["root_value"] = str(search.root_value[move])
+                sure = abs(float(search.root_value[move])) > 0.95
                 move, entry = move + 1, entry + count
-            sure = k == len(moves) or abs(float(position["root_value"])) > 0.95
             if sure and search and mode == "all" and rng.uniform(position["game"], k) >= decided:
                 position["weight"] = 0.0
             if mode == "all" or k == len(moves) - (mode == "penultimate"):
