@@ -368,11 +368,15 @@ def test_settings_are_checked_as_soon_as_snakemake_has_started(project):
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, code
 
-    # Of processor time, beside the same of Snakemake alone: that the machine is busy is no fault.
-    start, _ = seconds("--version")
-    checked, code = seconds("-n", "--configfile", bad)
-    assert code == 2
-    assert checked < 1.5 * start
+    # Of processor time, beside the same of Snakemake alone, the least of some in turn: that the
+    # machine is busy, or slower for a while, is no fault.
+    starts, checks = [], []
+    for _ in range(3):
+        starts.append(seconds("--version")[0])
+        checked, code = seconds("-n", "--configfile", bad)
+        assert code == 2
+        checks.append(checked)
+    assert min(checks) < 1.5 * min(starts)
 
 
 def test_existing_games_take_the_place_of_selfplay(new_project):
