@@ -10,6 +10,7 @@ from hexlib import files, npz, rng
 from hexlib.errors import BadInput
 from hexlib.game import positions, records
 from hexlib.game.board import BLUE
+from hexlib.game.records import SearchStatistics
 from hexlib.settings import Process
 from hexlib.stages import process
 
@@ -37,7 +38,7 @@ def slow_positions(games, search, mode, policy="search", decided=1.0):
                 "policy": {},
                 "value": 1 if (winner != BLUE) == red else -1,
                 "root_value": "nan",
-                "weight": float(not searched or k >= searched[0]),
+                "weight": float(not searched or k in searched or k == len(moves)),
                 "game": int(ids[g]) % 2**32,
                 "ply": k,
             }
@@ -133,20 +134,30 @@ def test_final_position_has_a_value_and_no_policy(tmp_path):
     assert (np.delete(found.policy_count, ends) == 1).all()
 
 
-def test_what_comes_before_the_first_search_has_no_weight(tmp_path):
+def test_in_a_searched_game_only_what_was_searched_has_weight(tmp_path):
     """The stones of a random opening say nothing of who would have won without the later ones."""
     games = random_games(5, 20)
     search = made_up_search(games)
     found = run(write(tmp_path, games, search), 5)
-    assert 0 < (found.weight == 0).mean() < 0.2
-    for game in range(len(games)):
-        first, last = games.offsets[game] + game, games.offsets[game + 1] + game + 1
-        weight = found.weight[first:last]
-        assert (np.diff(weight) >= 0).all()
-        assert weight[-1] == 1
-        begun = int(weight.argmax())
-        assert (found.policy_count[first : first + begun] == 0).all()
-        assert found.policy_count[first + begun] > 0
+    ends = np.cumsum(np.diff(games.offsets) + 1) - 1
+    assert (found.weight[ends] == 1).all()  # the rules have judged it
+    was_searched = np.delete(found.policy_count, ends) > 0
+    assert 0 < was_searched.mean() < 1
+    assert (np.delete(found.weight, ends) == was_searched).all()
+
+
+def test_in_a_game_without_any_search_all_have_weight(tmp_path):
+    """Played by a strategy that searches nothing, beside others that were searched."""
+    games = random_games(5, 20)
+    search = made_up_search(games)
+    bare = int(games.offsets[7])
+    entries = int(search.policy_count[:bare].sum(dtype=np.int64))
+    values, counts = search.root_value.copy(), search.policy_count.copy()
+    values[bare:], counts[bare:] = np.nan, 0
+    cells, probabilities = search.policy_cell[:entries], search.policy_probability[:entries]
+    cut = SearchStatistics(values, counts, cells, probabilities)
+    found = run(write(tmp_path, games, cut), 5)
+    assert (found.weight[bare + 7 :] == 1).all()
 
 
 def test_few_decided_positions_are_learned(tmp_path):
@@ -164,9 +175,7 @@ def test_few_decided_positions_are_learned(tmp_path):
 def test_empty_statistics_mean_the_played_move(tmp_path):
     games = random_games(5, 20)
     before = as_dicts(run(write(tmp_path, games), 5))
-    empty = records.SearchStatistics(
-        *(np.zeros(0, dtype) for dtype in records.SEARCH_DTYPES.values())
-    )
+    empty = SearchStatistics(*(np.zeros(0, dtype) for dtype in records.SEARCH_DTYPES.values()))
     assert as_dicts(run(write(tmp_path, games, empty), 5)) == before
 
 

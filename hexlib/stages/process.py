@@ -44,10 +44,10 @@ def run(
     A game of N moves has N + 1 positions; the last is the finished board, without a policy. The
     policy comes from the `.search.npz` beside the chunk if there is one that is not empty, else
     it is the played move. Where `settings.policy` asks for the played moves, those without a
-    recorded policy have none still. What teaches nothing weighs 0: the positions before the first
-    that was searched, and of the decided ones of a searched game, where all are wanted, all but a
-    share of `settings.decided`, drawn by the game and the ply. The chunk is read twice, first to
-    check and count it, so that memory is bounded by a block of it. Returns {"rows", "games"}.
+    recorded policy have none still. What teaches nothing weighs 0: in a searched game the positions
+    whose search is not recorded, and of the decided ones, where all are wanted, all but a share of
+    `settings.decided`, drawn by the game and the ply. The chunk is read twice, first to check and
+    count it, so that memory is bounded by a block of it. Returns {"rows", "games"}.
 
     Raises `BadInput` if a record is not a finished legal game of this board size, and `Damaged` if
     a file is not whole or the search statistics do not fit the games. With `on_corrupt` "skip",
@@ -228,12 +228,9 @@ def expand(
 
 
 @njit(cache=True)
-def _first_searched(root, counts, first, length):
-    """The first ply of a game of which a search is recorded, 0 where there is none."""
-    for k in range(length):
-        if counts[first + k] > 0 or root[first + k] & 0x7FFF <= _INFINITY:
-            return k
-    return 0
+def _has_search(root, counts, move):
+    """Whether a search of this move is recorded."""
+    return counts[move] > 0 or root[move] & 0x7FFF <= _INFINITY
 
 
 @njit(cache=True)
@@ -252,7 +249,9 @@ def _expand(
     for g in range(len(offsets) - 1):
         stones[:] = 0
         first, length = offsets[g], offsets[g + 1] - offsets[g]
-        begun = _first_searched(root, counts, first, length) if searched else 0
+        told = False  # whether any of its searches is recorded
+        for k in range(length if searched else 0):
+            told |= _has_search(root, counts, first + k)
         for k in range(length + 1):
             side = k & 1
             wanted = before_end < 0 or k == length - before_end
@@ -265,7 +264,8 @@ def _expand(
                 root_value[row] = root[first + k] if searched and k < length else _NAN
                 sure = k == length or _SURE <= root_value[row] & 0x7FFF <= _INFINITY
                 game[row], ply[row] = ids[g], k
-                if k < begun or (sure and spared and rng.uniform(ids[g], k) >= decided):
+                unseen = told and k < length and not _has_search(root, counts, first + k)
+                if unseen or (sure and spared and rng.uniform(ids[g], k) >= decided):
                     weight[row] = 0
                 if searched:
                     for e in range(entry, entry + count):
