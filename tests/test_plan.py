@@ -80,7 +80,11 @@ def test_settings_change_what_is_forecast():
     assert one(train={"max_samples": 100}).samples == 100
     assert 0 < usual.searched < usual.moves
     assert one(selfplay={"random_openings": 0}).searched > usual.searched
-    assert one(process={"decided": 0.25}).samples < one(process={"decided": 1}).samples
+    assert one(process={"decided": 0.25}).samples < usual.samples
+    cheap, resigned = (one(selfplay=s) for s in ({"full_search": 0.5}, {"resign_value": 0.95}))
+    assert cheap.rows == resigned.rows == usual.rows
+    assert cheap.entries < usual.entries
+    assert max(cheap.samples, resigned.samples) < usual.samples
     first, second = forecast(Config(generations={"count": 2}))
     assert first == usual
     assert second.entries < first.entries

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from hexlib import sources
 from hexlib.run_config import Config
+from hexlib.settings import Selfplay
 
 # Seen in runs on 5×5 and 7×7 of up to 12 generations. Four of them took 0.87 to 1.01 times the disk
 # that `hexlib.planning.disk` tells.
@@ -17,7 +18,8 @@ PLAYED_BY_LEARNED = 0.52  # share of the cells that a game of a trained network 
 LEARNED_AFTER = 50_000  # samples, about
 SHARPER = 0.033  # share by which a generation's policy has fewer entries, of the first one's
 SHARPEST = 0.25  # assumed, as no run was long enough to show it
-DECIDED = 0.65  # share of the positions after an opening whose search is sure of the winner
+DECIDED = 0.57  # share of the positions after an opening whose search is sure of the winner
+GIVEN_UP = 0.4  # share of the moves after an opening that a resignation at 0.95 would come before
 
 
 @dataclass(frozen=True)
@@ -44,8 +46,9 @@ def forecast(config: Config) -> list[Generation]:
 
     Games by an untrained network get longer with the board (seen on 5×5 to 13×13), those of a
     trained one fill half of it (on 7×7). The policy of a Gumbel search has an entry for nearly
-    every empty cell at first and fewer each generation. Nothing is taken off for duplicates. Games
-    that `selfplay.existing` names are told from their files; `BadInput` if those are missing.
+    every empty cell at first and fewer each generation. Nothing is taken off for duplicates, nor
+    off the policies for resignations, which come where these have few entries. Games that
+    `selfplay.existing` names are told from their files; `BadInput` if those are missing.
     """
     made: list[Generation] = []
     trained = config.initial_checkpoint is not None or config.generations.first > 0
@@ -58,17 +61,26 @@ def forecast(config: Config) -> list[Generation]:
         else:
             games, moves, searched, entries = _played(config, number, learned)
         rows, row_entries = _positions(config, number, games, moves, entries)
-        drawn = _samples(config, rows, games + searched)
+        drawn = _samples(config, rows, games, searched)
         made.append(Generation(number, games, moves, searched, entries, rows, row_entries, drawn))
         samples += drawn
     return made
 
 
-def _samples(config: Config, rows: int, after_openings: int) -> int:
+def given_up(settings: Selfplay) -> float:
+    """The share of the moves after an opening that come after a resignation."""
+    return GIVEN_UP * (1 - settings.never_resign) if settings.resign_value > 0 else 0.0
+
+
+def _samples(config: Config, rows: int, games: int, searched: int) -> int:
     """Samples that a training draws of a generation's rows; those that weigh 0 are never drawn."""
     weighed: float = rows
     if not config.selfplay.existing and config.process.positions == "all":
-        weighed = after_openings * (1 - DECIDED * (1 - config.process.decided))
+        after = searched * given_up(config.selfplay)
+        decided = DECIDED * (games + searched) - after
+        undecided = games + searched - after - decided
+        weighed = undecided + decided * config.process.decided
+        weighed *= config.selfplay.full_search
     training = weighed * (1 - config.train.validation_fraction)
     return round(min(config.train.reuse * training, config.train.max_samples))
 

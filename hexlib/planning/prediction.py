@@ -9,7 +9,7 @@ from typing import Any
 from hexlib.logs import duration
 from hexlib.planning.disk import Plan, size_in_words
 from hexlib.planning.fleet import STARTS, Fleet, Measured, Rate, Rates, rates_of, uses_gpus
-from hexlib.planning.forecast import Generation, chunks_of
+from hexlib.planning.forecast import Generation, chunks_of, given_up
 from hexlib.planning.schedule import Batch, Schedule, run
 from hexlib.run_config import Config
 
@@ -172,7 +172,7 @@ def evaluations_of_move(config: Config) -> float:
         return 1.0
     if settings.search == "minimax":
         return 1.0 + sum(math.prod(settings.widths[:k]) for k in range(1, len(settings.widths) + 1))
-    full = settings.full_search
+    full = settings.full_search * (1 - given_up(settings))
     return 1 + full * settings.simulations + (1 - full) * settings.cheap_simulations
 
 
