@@ -82,6 +82,13 @@ class Selfplay(Section):
     random_stones: int = Field(
         20, ge=0, description="A random opening has one to this many stones placed at random."
     )
+    random_stones_power: float = Field(
+        1.0,
+        ge=1,
+        le=10,
+        description="How much likelier few random stones are than many: their number goes with this"
+        " power of a uniform one.",
+    )
     random_openings: float = Field(0.95, ge=0, le=1, description="Share of games that have one.")
     balanced_first_move: float = Field(
         0.5,

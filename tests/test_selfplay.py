@@ -213,6 +213,13 @@ def test_openings_have_the_shares_that_were_asked_for():
     assert np.abs(plies - expected).max() < 0.04
 
 
+def test_few_random_stones_are_likelier_by_a_power():
+    count = 4000
+    made, _ = opened(count, random_openings=1.0, random_stones=4, random_stones_power=2)
+    shares = np.bincount(made.plies, minlength=5)[1:] / count
+    assert np.abs(shares - np.diff(np.sqrt(np.arange(5) / 4))).max() < 0.04  # 5 sigma
+
+
 def test_random_stones_lie_anywhere():
     made, _ = opened(4000, random_openings=1.0, random_stones=4)
     firsts = np.bincount(made.moves[:, 0], minlength=49)

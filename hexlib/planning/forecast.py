@@ -94,7 +94,8 @@ def _played(config: Config, number: int, learned: float) -> tuple[int, int, int,
     area = n * n
     length = area * ((1 - learned) * (0.53 + 0.015 * n) + learned * PLAYED_BY_LEARNED)
     stones = min(settings.random_stones, area // 2)
-    opening = min(settings.random_openings * (1 + stones) / 2 + 1.2, length)  # is not learned
+    drawn = 0.5 + stones / (1 + settings.random_stones_power)  # on average, where there are any
+    opening = min(settings.random_openings * drawn + 1.2, length)  # is not learned
     if settings.search == "gumbel":
         empty = area - (length + opening - 1) / 2  # on average
         share = (1 - 6 / n**2.5) * max(SHARPEST, 1 - SHARPER * number * learned)

@@ -42,6 +42,7 @@ class Habits(NamedTuple):
 
     random_openings: float
     random_stones: int
+    random_stones_power: float
     balanced_first_move: float
     full_search: float
     temperature: float
@@ -55,6 +56,7 @@ def habits_of(settings: Selfplay, board_size: int) -> Habits:
     return Habits(
         settings.random_openings,
         min(settings.random_stones, board_size**2 // 2),  # the default is for larger boards
+        settings.random_stones_power,
         settings.balanced_first_move,
         settings.full_search,
         settings.temperature,
@@ -140,7 +142,8 @@ def open_games(table, slots, keys, habits, odds, neighbours, own_edges):
         table.value[g] = np.nan
         if rng.uniform(key, _RANDOM) < habits.random_openings and habits.random_stones > 0:
             draws = 0
-            for _ in range(1 + rng.below(key, _STONES_WANTED, habits.random_stones)):
+            share = rng.uniform(key, _STONES_WANTED) ** habits.random_stones_power
+            for _ in range(1 + np.int64(share * habits.random_stones)):
                 move = -1
                 while move == -1 or table.cells[g, move] != EMPTY:
                     move = rng.below(key, _STONES + draws, area)
