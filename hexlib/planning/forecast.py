@@ -76,10 +76,9 @@ def _samples(config: Config, rows: int, games: int, searched: int) -> int:
     """Samples that a training draws of a generation's rows; those that weigh 0 are never drawn."""
     weighed: float = rows
     if not config.selfplay.existing and config.process.positions == "all":
-        after = searched * given_up(config.selfplay)
-        decided = DECIDED * (games + searched) - after
-        undecided = games + searched - after - decided
-        weighed = undecided + decided * config.process.decided
+        after_openings = games + searched
+        decided = DECIDED * after_openings - given_up(config.selfplay) * searched
+        weighed = (1 - DECIDED) * after_openings + decided * config.process.decided
         weighed *= config.selfplay.full_search
     training = weighed * (1 - config.train.validation_fraction)
     return round(min(config.train.reuse * training, config.train.max_samples))

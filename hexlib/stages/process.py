@@ -251,7 +251,9 @@ def _expand(
         first, length = offsets[g], offsets[g + 1] - offsets[g]
         told = False  # whether any of its searches is recorded
         for k in range(length if searched else 0):
-            told |= _has_search(root, counts, first + k)
+            if _has_search(root, counts, first + k):
+                told = True
+                break
         for k in range(length + 1):
             side = k & 1
             wanted = before_end < 0 or k == length - before_end
