@@ -89,6 +89,13 @@ class Selfplay(Section):
         description="How much likelier few random stones are than many: their number goes with this"
         " power of a uniform one.",
     )
+    balanced_openings: float = Field(
+        0.0,
+        ge=0,
+        le=0.99,
+        description="A random opening to which the network gives the value v, -1 to 1, is dropped"
+        " with a chance of this times v², and drawn anew.",
+    )
     random_openings: float = Field(0.95, ge=0, le=1, description="Share of games that have one.")
     balanced_first_move: float = Field(
         0.5,

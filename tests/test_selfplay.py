@@ -18,6 +18,7 @@ from hexlib.search.interface import LEARN_POLICY
 from hexlib.settings import Inference, Net, Selfplay
 from hexlib.stages import selfplay
 from hexlib.stages.selfplay import table
+from hexlib.stages.selfplay.openings import NONE, first_move_odds, openings
 
 SETTINGS = Selfplay(
     simulations=6, considered=6, batch_size=16, random_openings=0.25, random_stones=4
@@ -194,13 +195,24 @@ def test_games_are_legal_and_the_search_travels_along(checkpoint, tmp_path, sear
     assert recorded.mean() > 0.6
 
 
-def opened(count, n=7, seed=0, **settings):
+def keys_of(count):
+    return np.array([rng.game_key(0, 0, g) for g in range(count)], np.uint64)
+
+
+def first_moves_from_lost_to_won(boards):
+    """A network to whom the first moves of 7×7 get better for blue by their number."""
+    values = np.zeros(len(boards), np.float32)
+    if len(boards) == 49:
+        values = np.linspace(1, -1, 49, dtype=np.float32)
+    return np.zeros(boards.shape, np.float32), values
+
+
+def opened(count, n=7, **settings):
     """A table of `count` games that have just been begun."""
-    made = table.new_table(count, n)
-    keys = np.array([rng.game_key(seed, 0, g) for g in range(count)], np.uint64)
-    habits = table.habits_of(Selfplay(**settings), n)
-    odds = table.first_move_odds(np.linspace(-1, 1, n * n))
-    table.open_games(made, np.arange(count), keys, habits, odds, *board.geometry(n))
+    made, chosen = table.new_table(count, n), Selfplay(**settings)
+    stones = np.stack(list(openings(keys_of(count), chosen, first_moves_from_lost_to_won, n)))
+    habits = table.habits_of(chosen)
+    table.open_games(made, np.arange(count), keys_of(count), stones, habits, *board.geometry(n))
     return made, habits
 
 
@@ -231,12 +243,44 @@ def test_first_moves_are_the_likelier_the_nearer_to_even():
     count = 5000
     made, _ = opened(count, random_openings=0.0, balanced_first_move=1.0)
     assert (made.plies == 1).all()
-    odds = np.diff(table.first_move_odds(np.linspace(-1, 1, 49)), prepend=0)
+    odds = np.diff(first_move_odds(np.linspace(-1, 1, 49)), prepend=0)
     assert odds.argmax() == 24
     assert odds.min() > 0, "none is ruled out"
     firsts = np.bincount(made.moves[:, 0], minlength=49)
     chi_squared = ((firsts - count * odds) ** 2 / (count * odds)).sum()
     assert chi_squared < 48 + 5 * np.sqrt(2 * 48)
+
+
+def corner_is_won(boards):
+    """A network that is fairly sure wherever there is a stone in the first corner."""
+    taken = boards[:, 0] != board.EMPTY
+    return np.zeros(boards.shape, np.float32), np.where(taken, np.float32(0.8), np.float32(0))
+
+
+def share_with_corner(count, **settings):
+    chosen = Selfplay(random_openings=1.0, random_stones=12, **settings)
+    stones = np.stack(list(openings(keys_of(count), chosen, corner_is_won, 7)))
+    assert ((stones != NONE).sum(1) >= 1).all()
+    return (stones == 0).any(1).mean()
+
+
+def test_openings_that_seem_decided_are_rarer_by_the_square_of_their_value():
+    count = 20_000
+    plain = share_with_corner(count)
+    assert abs(plain - 6.5 / 49) < 5 * np.sqrt(0.13 * 0.87 / count)
+    kept = 1 - 0.9 * 0.8**2
+    expected = plain * kept / (plain * kept + 1 - plain)
+    balanced = share_with_corner(count, balanced_openings=0.9)
+    assert abs(balanced - expected) < 5 * np.sqrt(2 * 0.06 * 0.94 / count)
+
+
+def test_openings_do_not_depend_on_those_beside_them():
+    settings = Selfplay(balanced_openings=0.9, balanced_first_move=1.0, random_openings=0.8)
+    keys = keys_of(1500)
+    together = np.stack(list(openings(keys, settings, corner_is_won, 7)))
+    for k in (0, 700, 1499):
+        (alone,) = openings(keys[k : k + 1], settings, corner_is_won, 7)
+        assert (alone == together[k]).all()
 
 
 def move_in(made, habits, policy, value=0.0, n=7):

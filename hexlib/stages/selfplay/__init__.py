@@ -19,12 +19,12 @@ from hexlib.nn.checkpoint import load_checkpoint
 from hexlib.nn.device import choose
 from hexlib.nn.inference import Evaluator
 from hexlib.search.gumbel import GumbelSearch
-from hexlib.search.interface import Positions, Search, positions_after
+from hexlib.search.interface import Positions, Search
 from hexlib.search.minimax import MinimaxSearch
-from hexlib.search.policy import PolicySearch, turned
+from hexlib.search.policy import PolicySearch
 from hexlib.settings import Inference, Selfplay
+from hexlib.stages.selfplay.openings import openings
 from hexlib.stages.selfplay.table import (
-    first_move_odds,
     habits_of,
     make_moves,
     new_table,
@@ -71,15 +71,6 @@ class Resignations:
         )
 
 
-def _first_move_odds(evaluator: CachedEvaluator) -> np.ndarray:
-    """See `table.first_move_odds`; the values are the network's."""
-    n = evaluator.board_size
-    firsts = positions_after(n, [[cell] for cell in range(n * n)])
-    boards = np.empty((n * n, n * n), np.int8)
-    turned(firsts.cells, firsts.colours, n, boards)
-    return first_move_odds(-evaluator(boards)[1])
-
-
 class Lane(NamedTuple):
     """Slots of the table that think and ask the network together."""
 
@@ -112,20 +103,23 @@ def play(
     tables = geometry(board_size)
     slots = sum(lane.search.slots for lane in lanes)
     table = new_table(slots, board_size)
-    habits = habits_of(settings, board_size)
-    odds = _first_move_odds(evaluator)
+    habits = habits_of(settings)
     game_in = np.full(slots, -1, np.int64)
-    queue = list(keys)[::-1]
+    queue = deque(keys)
+    all_keys = np.array(list(keys.values()), np.uint64)
+    stones = openings(all_keys, settings, evaluator, board_size)
     resignations = Resignations()
     positions = Positions(table.cells, table.chains, table.edges, table.colour)
     asked: deque[tuple[Lane, Callable[[], Answer]]] = deque()
 
     def begin(slots: np.ndarray) -> np.ndarray:
         slots = slots[: len(queue)]
-        games = [queue.pop() for _ in slots]
-        game_in[slots] = games
-        slot_keys = np.array([keys[game] for game in games], np.uint64)
-        open_games(table, slots, slot_keys, habits, odds, *tables)
+        if len(slots):
+            games = [queue.popleft() for _ in slots]
+            game_in[slots] = games
+            slot_keys = np.array([keys[game] for game in games], np.uint64)
+            begun = np.stack([next(stones) for _ in games])
+            open_games(table, slots, slot_keys, begun, habits, *tables)
         return slots
 
     def think(lane: Lane, slots: np.ndarray) -> np.ndarray:

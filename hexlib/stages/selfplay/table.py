@@ -1,4 +1,4 @@
-"""The games in flight: how they are opened, how moves are drawn, what of them is recorded."""
+"""The games in flight: how moves are drawn, and what is recorded."""
 
 from typing import NamedTuple
 
@@ -10,13 +10,13 @@ from hexlib.game.board import BLUE, EMPTY, RED, empty_boards, place
 from hexlib.game.journal import PlayedGame
 from hexlib.search.interface import LEARN_BEST, LEARN_PLAYED, LEARN_POLICY
 from hexlib.settings import Selfplay
+from hexlib.stages.selfplay.openings import NONE
 
 LEAST_PROBABILITY = 1e-3  # policy entries below it are not saved
 MOST_ENTRIES = 255  # of a policy that are saved, the likeliest: a byte holds their count
 COLDEST = 0.1  # below this temperature the search's best move is played
-# Counters of a game's key and of a move's key, past those that a search uses for its noise.
-_RANDOM, _STONES_WANTED, _BALANCED, _FIRST, _NEVER_RESIGN = 1000, 1001, 1002, 1003, 1004
-_STONES, _DRAW, _FULL = 2000, 1010, 1011
+_NEVER_RESIGN = 1004  # counter of a game's key, past those that draw its opening
+_DRAW, _FULL = 1010, 1011  # counters of a move's key, past those that a search uses for its noise
 
 
 class Table(NamedTuple):
@@ -38,12 +38,8 @@ class Table(NamedTuple):
 
 
 class Habits(NamedTuple):
-    """The settings of self-play that decide how a game is opened and its moves drawn."""
+    """The settings of self-play that decide how a game's moves are drawn."""
 
-    random_openings: float
-    random_stones: int
-    random_stones_power: float
-    balanced_first_move: float
     full_search: float
     temperature: float
     half_life: float
@@ -51,13 +47,9 @@ class Habits(NamedTuple):
     never_resign: float
 
 
-def habits_of(settings: Selfplay, board_size: int) -> Habits:
-    """The habits that the settings describe, on a board of this size."""
+def habits_of(settings: Selfplay) -> Habits:
+    """The habits that the settings describe."""
     return Habits(
-        settings.random_openings,
-        min(settings.random_stones, board_size**2 // 2),  # the default is for larger boards
-        settings.random_stones_power,
-        settings.balanced_first_move,
         settings.full_search,
         settings.temperature,
         settings.temperature_half_life,
@@ -82,16 +74,6 @@ def new_table(slots: int, board_size: int) -> Table:
         loser=np.zeros(slots, np.int8),
         resigned=np.zeros(slots, np.bool_),
     )
-
-
-def first_move_odds(values: np.ndarray) -> np.ndarray:
-    """Cumulative chances of each first move, float64 [A], from its value for blue, −1 to 1.
-
-    Most first moves win. The nearer a value is to even, the likelier the move, so that games have
-    winners of both colours; but none is ruled out, since the values may be wrong.
-    """
-    weights = 1.05 - np.abs(values.astype(np.float64))
-    return np.cumsum(weights / weights.sum())
 
 
 @njit(cache=True)
@@ -127,33 +109,20 @@ def _next_move(table, g, full_search):
 
 
 @njit(cache=True)
-def open_games(table, slots, keys, habits, odds, neighbours, own_edges):
+def open_games(table, slots, keys, stones, habits, neighbours, own_edges):
     """Begin games in `slots` int64 [K] with `keys` uint64 [K].
 
-    A share of them gets some stones anywhere; of the others a share has its first move drawn by
-    `odds` (`first_move_odds`). Neither has a policy to learn.
+    They begin with `stones` int16 [K, S], NONE after the last, of which there is nothing to learn.
     """
-    area = table.moves.shape[1]
     for k in range(len(slots)):
-        g, key = slots[k], keys[k]
+        g = slots[k]
         _clear(table, g)
-        table.key[g], table.loser[g], table.resigned[g] = key, 0, False
+        table.key[g], table.loser[g], table.resigned[g] = keys[k], 0, False
         table.policy[g] = 0
         table.value[g] = np.nan
-        if rng.uniform(key, _RANDOM) < habits.random_openings and habits.random_stones > 0:
-            draws = 0
-            share = rng.uniform(key, _STONES_WANTED) ** habits.random_stones_power
-            for _ in range(1 + np.int64(share * habits.random_stones)):
-                move = -1
-                while move == -1 or table.cells[g, move] != EMPTY:
-                    move = rng.below(key, _STONES + draws, area)
-                    draws += 1
-                if _make_move(table, g, move, neighbours, own_edges):
-                    _clear(table, g)  # over so early, on a tiny board: begin without stones
-                    break
-        elif rng.uniform(key, _BALANCED) < habits.balanced_first_move:
-            drawn = np.searchsorted(odds, rng.uniform(key, _FIRST))
-            _make_move(table, g, min(drawn, area - 1), neighbours, own_edges)
+        for stone in stones[k]:
+            if stone != NONE:
+                _make_move(table, g, stone, neighbours, own_edges)
         _next_move(table, g, habits.full_search)
 
 
