@@ -90,7 +90,7 @@ class Selfplay(Section):
         " power of a uniform one.",
     )
     balanced_openings: float = Field(
-        0.0,
+        0.9,
         ge=0,
         le=0.99,
         description="A random opening to which the network gives the value v, -1 to 1, is dropped"

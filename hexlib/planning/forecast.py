@@ -19,6 +19,8 @@ LEARNED_AFTER = 50_000  # samples, about
 SHARPER = 0.033  # share by which a generation's policy has fewer entries, of the first one's
 SHARPEST = 0.25  # assumed, as no run was long enough to show it
 DECIDED = 0.57  # share of the positions after an opening whose search is sure of the winner
+DROPPED = 0.28  # share of the random stones saved where decided openings are drawn anew
+LENGTHENED = 0.45  # moves by which a game is longer for each random stone that it begins without
 GIVEN_UP = 0.4  # share of the moves after an opening that a resignation at 0.95 would come before
 
 
@@ -94,7 +96,10 @@ def _played(config: Config, number: int, learned: float) -> tuple[int, int, int,
     length = area * ((1 - learned) * (0.53 + 0.015 * n) + learned * PLAYED_BY_LEARNED)
     stones = min(settings.random_stones, area // 2)
     drawn = 0.5 + stones / (1 + settings.random_stones_power)  # on average, where there are any
-    opening = min(settings.random_openings * drawn + 1.2, length)  # is not learned
+    saved = settings.random_openings * drawn * DROPPED * settings.balanced_openings * learned
+    length += LENGTHENED * saved
+    # What is not learned: the opening, and moves that are forced.
+    opening = min(settings.random_openings * drawn - saved + 1.2, length)
     if settings.search == "gumbel":
         empty = area - (length + opening - 1) / 2  # on average
         share = (1 - 6 / n**2.5) * max(SHARPEST, 1 - SHARPER * number * learned)
