@@ -179,10 +179,22 @@ class Window(Section):
     """
 
     rows: int = Field(30_000, ge=1, description="c: below this many rows all are used.")
-    growth: float = Field(0.3, gt=0, le=1, description="β: how fast it grows at first.")
+    growth: float = Field(0.8, gt=0, le=1, description="β: how fast it grows at first.")
     exponent: float = Field(0.8, gt=0, le=1, description="α: how growth falls off.")
     generations: int = Field(
         20, ge=1, description="Generations that a training may look back over, its own included."
+    )
+    older_weight: float = Field(
+        0.33,
+        gt=0,
+        le=1,
+        description="How often a position of an older generation is drawn, where one of the newest"
+        " is once.",
+    )
+    policy_generations: int = Field(
+        2,
+        ge=1,
+        description="Newest generations whose policies are learned; of older ones only who won is.",
     )
     # `async` is a word of Python's own.
     model_config = ConfigDict(populate_by_name=True)

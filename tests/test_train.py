@@ -219,6 +219,25 @@ def test_the_window_takes_the_newest_whole_buckets(tmp_path):
     assert opened.rows_window == sum(rows)
 
 
+def test_of_older_generations_less_is_drawn_and_only_who_won(tmp_path):
+    folders = [make_buckets(tmp_path / f"gen_{k}", seed=k + 1) for k in range(4)]
+    window = Window(rows=10**9, older_weight=0.5, policy_generations=2)
+    opened = data.open_data(folders, SETTINGS, window, 10**6)
+    assert opened.sources == ["gen_3", "gen_2", "gen_1", "gen_0"]
+    (stream,) = opened.streams(0, 3)
+    first = [stream.read(outline) for outline in stream.outline(0)]
+    source = np.concatenate([chapter.source for chapter in first])
+    targets = np.concatenate([chapter.positions.policy_count for chapter in first])
+    buckets = len(opened.parts)  # of which each draws whole rows
+    for age, whole in enumerate(opened.rows()):
+        share = 0.5 if age else 1
+        assert abs((source == age).sum() - share * whole) <= buckets
+        assert (targets[source == age] > 0).any() == (age < 2)
+    every = window.model_copy(update={"policy_generations": 3})
+    other = data.open_data(folders, SETTINGS, every, 10**6)
+    assert data.digest(opened) != data.digest(other)
+
+
 def test_the_window_grows_as_its_law_says():
     window = Window(rows=1000, growth=0.4, exponent=0.75)
     assert data.window_rows(window, 600) == 600

@@ -5,7 +5,7 @@ blue, through the reflection for red. `docs/formats.md` has the table of names a
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -73,6 +73,15 @@ class Positions:
             **columns,
             policy_cell=self.policy_cell[entries],
             policy_probability=self.policy_probability[entries],
+        )
+
+    def without_policy(self) -> "Positions":
+        """The positions with no policy target; the other columns are shared."""
+        return replace(
+            self,
+            policy_count=np.zeros_like(self.policy_count),
+            policy_cell=self.policy_cell[:0],
+            policy_probability=self.policy_probability[:0],
         )
 
 

@@ -31,6 +31,7 @@ class Part(NamedTuple):
     bucket: Bucket
     weight: float  # how often a row of it is drawn in a pass
     source: int  # number of the source that it belongs to
+    policy: bool = True  # whether its policy targets are learned
 
 
 class Chapter(NamedTuple):
@@ -110,10 +111,11 @@ class Stream:
         opened: dict[int, Positions] = {}
         parts = []
         for block in outline.blocks:
-            bucket = self.parts[block.part].bucket
+            part = self.parts[block.part]
             if block.part not in opened:
-                opened[block.part] = open_positions(bucket.path, verify=False)
-            parts.append(bucket.read(block.first, block.last, opened[block.part]))
+                opened[block.part] = open_positions(part.bucket.path, verify=False)
+            rows = part.bucket.read(block.first, block.last, opened[block.part])
+            parts.append(rows if part.policy else rows.without_policy())
         counts = [len(part) for part in parts]
         sources = np.array([self.parts[block.part].source for block in outline.blocks], np.uint16)
         identity = (*self._identity, outline.number, outline.chapter)

@@ -1,6 +1,7 @@
 """What a training draws from: the window over the run's generations, and sources beside it."""
 
 import hashlib
+import json
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -122,9 +123,10 @@ def open_data(
     """Open the window over `folders` of buckets, oldest first, and `settings.sources`.
 
     The window has the newest whole buckets, newest first, that together have the rows it wants;
-    older folders are not opened, and files in `aside` are passed over. Raises BadInput where there
-    is no bucket, or one of another board size than is wanted, and Damaged for one that is not
-    whole.
+    older folders are not opened, and files in `aside` are passed over. Who wins is sound in old
+    games too; what to play is not, so that only the newest generations' policies are learned.
+    Raises BadInput where there is no bucket, or one of another board size than is wanted, and
+    Damaged for one that is not whole.
     """
     fraction = settings.validation_fraction
     new = {path: open_bucket(path, fraction) for path in bucket_files(folders[-1], aside)}
@@ -133,16 +135,17 @@ def open_data(
     wanted, rows = window_rows(window, made_before + new_rows), 0
     parts: list[Part] = []
     names: list[str] = []
-    for folder in reversed(folders):
+    for age, folder in enumerate(reversed(folders)):
         if rows >= wanted:
             break
+        weight = window.older_weight if age else 1.0
         # results/RUN/gen_003/shuffle
         names.append(folder.resolve().parent.name)
         for path in bucket_files(folder, aside):
             if rows < wanted:
                 bucket = new.get(path) or open_bucket(path, fraction)
                 _check_size(bucket, size, "leave it out, or name it in train.sources")
-                parts.append(Part(bucket, 1.0, len(names) - 1))
+                parts.append(Part(bucket, weight, age, age < window.policy_generations))
                 rows += bucket.training
     if rows == 0:
         raise BadInput(
@@ -200,5 +203,5 @@ def choose_streams(streams: Sequence[Stream], steps: int, seed: int, generation:
 
 def digest(data: Data) -> str:
     """Digest (16 hex digits) of the buckets that are drawn from, and how."""
-    text = "".join(f"{part.bucket.digest} {part.weight} {part.source}\n" for part in data.parts)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    drawn = [[part.bucket.digest, part.weight, part.source, part.policy] for part in data.parts]
+    return hashlib.sha256(json.dumps(drawn).encode()).hexdigest()[:16]
