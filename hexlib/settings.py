@@ -96,7 +96,7 @@ class Selfplay(Section):
         description="A random opening to which the network gives the value v, -1 to 1, is dropped"
         " with a chance of this times v², and drawn anew.",
     )
-    random_openings: float = Field(0.95, ge=0, le=1, description="Share of games that have one.")
+    random_openings: float = Field(0.97, ge=0, le=1, description="Share of games that have one.")
     balanced_first_move: float = Field(
         0.5,
         ge=0,
