@@ -25,6 +25,11 @@ from hexlib.settings import (
 )
 
 
+def _chosen(section: Section, key: str) -> bool:
+    """Whether a setting is not its default, which a run's config.yaml has written out too."""
+    return bool(getattr(section, key) != type(section).model_fields[key].default)
+
+
 class Config(Section):
     """The whole configuration of a run."""
 
@@ -83,14 +88,14 @@ class Config(Section):
                 f" board_size, {self.board_size}; raise generations.count, or set curriculum: []"
             )
         widths = self.selfplay.widths
-        chosen = self.selfplay.search == "minimax" or "widths" in self.selfplay.model_fields_set
-        if chosen and not all(1 <= width <= area for width in widths or [0]):
+        used = self.selfplay.search == "minimax" or _chosen(self.selfplay, "widths")
+        if used and not all(1 <= width <= area for width in widths or [0]):
             raise ValueError(
                 f"selfplay.widths: {widths} do not fit a {self.board_size}×"
                 f"{self.board_size} board: give one to {area} moves for each level"
             )
-        stones_set = "random_stones" in self.selfplay.model_fields_set
-        if stones_set and self.selfplay.random_stones > area // 2:
+        stones_chosen = _chosen(self.selfplay, "random_stones")
+        if stones_chosen and self.selfplay.random_stones > area // 2:
             raise ValueError(
                 f"selfplay.random_stones: {self.selfplay.random_stones} would fill more than half"
                 f" of the {area} cells; at most {area // 2}"

@@ -155,6 +155,12 @@ def test_default_widths_do_not_matter_to_another_search():
     assert validate({"board_size": 3, "selfplay": {"random_stones": 2}}, "x").board_size == 3
 
 
+@pytest.mark.parametrize("board_size", [3, 5, 19])
+def test_the_settings_of_a_run_are_settings_again(board_size):
+    whole = validate({"board_size": board_size}, "x")
+    assert validate(whole.model_dump(by_alias=True), "x") == whole
+
+
 def test_errors_name_the_line_in_the_last_file_that_sets_the_key(tmp_path):
     first, second = tmp_path / "first.yaml", tmp_path / "second.yaml"
     first.write_text("seed: 1\nnet:\n  blocks: 0\n")
