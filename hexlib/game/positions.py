@@ -79,7 +79,7 @@ class Positions:
         """The positions with no policy target; the other columns are shared."""
         return replace(
             self,
-            policy_count=np.zeros_like(self.policy_count),
+            policy_count=np.zeros(len(self), np.uint8),
             policy_cell=self.policy_cell[:0],
             policy_probability=self.policy_probability[:0],
         )

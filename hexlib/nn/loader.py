@@ -113,9 +113,10 @@ class Stream:
         for block in outline.blocks:
             part = self.parts[block.part]
             if block.part not in opened:
-                opened[block.part] = open_positions(part.bucket.path, verify=False)
-            rows = part.bucket.read(block.first, block.last, opened[block.part])
-            parts.append(rows if part.policy else rows.without_policy())
+                whole = open_positions(part.bucket.path, verify=False)
+                # Most bytes are policies: those that are not learned are not even read.
+                opened[block.part] = whole if part.policy else whole.without_policy()
+            parts.append(part.bucket.read(block.first, block.last, opened[block.part]))
         counts = [len(part) for part in parts]
         sources = np.array([self.parts[block.part].source for block in outline.blocks], np.uint16)
         identity = (*self._identity, outline.number, outline.chapter)
