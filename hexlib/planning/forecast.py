@@ -95,11 +95,11 @@ def _played(config: Config, number: int, learned: float) -> tuple[int, int, int,
     area = n * n
     length = area * ((1 - learned) * (0.53 + 0.015 * n) + learned * PLAYED_BY_LEARNED)
     stones = min(settings.random_stones, area // 2)
-    drawn = 0.5 + stones / (1 + settings.random_stones_power)  # on average, where there are any
-    saved = settings.random_openings * drawn * DROPPED * settings.balanced_openings * learned
+    drawn = settings.random_openings * (0.5 + stones / (1 + settings.random_stones_power))
+    saved = drawn * DROPPED * settings.balanced_openings * learned
     length += LENGTHENED * saved
     # What is not learned: the opening, and moves that are forced.
-    opening = min(settings.random_openings * drawn - saved + 1.2, length)
+    opening = min(drawn - saved + 1.2, length)
     if settings.search == "gumbel":
         empty = area - (length + opening - 1) / 2  # on average
         share = (1 - 6 / n**2.5) * max(SHARPEST, 1 - SHARPER * number * learned)
