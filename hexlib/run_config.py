@@ -127,6 +127,11 @@ class Config(Section):
                 f"train.batch_size: {self.train.batch_size} positions cannot be shared equally by"
                 f" {self.train.processes} processes; make it a multiple of train.processes"
             )
+        if self.train.reply_weight and not self.process.replies:
+            raise ValueError(
+                f"train.reply_weight: {self.train.reply_weight} has nothing to learn from without"
+                " process.replies: true; set that too"
+            )
         if self.train.sweep:
             self._check_sweep()
         if self.generations.first > self.lag and self.initial_checkpoint:

@@ -162,6 +162,11 @@ class Process(Section):
         description="Share of the decided positions of searched games that are learned: of finished"
         " boards, and of those whose search has a value beyond ±0.95. The others weigh 0.",
     )
+    replies: bool = Field(
+        False,
+        description="Whether a position with a policy also has the move that the opponent made"
+        " after it, for `train.reply_weight`; 4 bytes a position.",
+    )
 
 
 class Shuffle(Section):
@@ -270,6 +275,12 @@ class Train(Section):
         ge=0,
         description="Of the loss of an auxiliary head that learns the policy to the power of 1/4;"
         " 0: no such head.",
+    )
+    reply_weight: float = Field(
+        0.0,
+        ge=0,
+        description="Of the loss of an auxiliary head that learns the opponent's reply; 0: no such"
+        " head. Asks for `process.replies: true`.",
     )
     validation_fraction: float = Field(
         0.05, ge=0, lt=1, description="Share of games that are never trained on."

@@ -37,14 +37,17 @@ def made_up_search(games: Games, seed: int = 1) -> SearchStatistics:
     )
 
 
-def make_buckets(folder, size=5, games=60, seed=1, search=True, buckets=3, positions="all"):
+def make_buckets(
+    folder, size=5, games=60, seed=1, search=True, buckets=3, positions="all", replies=False
+):
     """A folder of buckets of random games, made by the stages before training."""
     made = random_games(size, games, seed)
     chunk = folder / "chunk_0000.trmph"
     write_games(chunk, [made], {"kind": "clean", "board_size": size})
     if search:
         write_search(folder / "chunk_0000.search.npz", made_up_search(made, seed), {})
-    process.run(chunk, folder / "chunk.npz", Process(positions=positions), size)
+    wanted = Process(positions=positions, replies=replies)
+    process.run(chunk, folder / "chunk.npz", wanted, size)
     shuffle.scatter(folder / "chunk.npz", folder / "parts", buckets, 0)
     for bucket in range(buckets):
         shuffle.gather([folder / "parts"], bucket, folder / f"s/bucket_{bucket:04d}.npz", 0)

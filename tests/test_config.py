@@ -134,6 +134,10 @@ def test_a_curriculum_says_the_board_of_each_generation():
             "train.sweep: trials are compared by held-out games, of which there are none",
         ),
         (
+            {"train": {"reply_weight": 0.15}},
+            "train.reply_weight: 0.15 has nothing to learn from without process.replies: true",
+        ),
+        (
             {"train": {"batch_size": 100, "processes": 3}},
             "train.batch_size: 100 positions cannot be shared equally by 3 processes",
         ),

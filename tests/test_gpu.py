@@ -36,7 +36,9 @@ def boards():
 
 @pytest.fixture(scope="module")
 def positions(tmp_path_factory):
-    return read_positions(make_buckets(tmp_path_factory.mktemp("source")) / "bucket_0000.npz")
+    return read_positions(
+        make_buckets(tmp_path_factory.mktemp("source"), replies=True) / "bucket_0000.npz"
+    )
 
 
 @pytest.mark.parametrize(("precision", "most"), [("float32", 0.02), ("bfloat16", 0.2)])

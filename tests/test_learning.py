@@ -27,7 +27,9 @@ SMALL = Net(blocks=2, channels=8)
 
 @pytest.fixture(scope="module")
 def positions(tmp_path_factory):
-    return read_positions(make_buckets(tmp_path_factory.mktemp("source")) / "bucket_0000.npz")
+    return read_positions(
+        make_buckets(tmp_path_factory.mktemp("source"), replies=True) / "bucket_0000.npz"
+    )
 
 
 def batch_of(positions, rows):
@@ -48,17 +50,18 @@ def test_a_position_without_a_policy_does_not_train_the_policy(positions):
 
 
 def test_losses_are_the_formulas(positions):
-    settings = Train(value_mix=0.25, policy_weight=0.5, value_weight=2, soft_policy_weight=3)
+    weights = {"policy_weight": 0.5, "value_weight": 2, "soft_policy_weight": 3, "reply_weight": 4}
+    settings = Train(value_mix=0.25, **weights)
     learner = Learner(random_network(SMALL, 0), settings).eval()
     weight = np.random.default_rng(0).uniform(0, 2, 50).astype(np.float32)
     batch = batch_of(positions, np.arange(50))._replace(weight=torch.from_numpy(weight))
     outputs = learner(batch.planes)
     figures = losses(outputs, batch, settings)
-    policy, value, soft = (
+    policy, value, soft, reply = (
         t.detach().numpy().astype(float)
-        for t in (outputs.policy, outputs.value, outputs.auxiliary["soft_policy"])
+        for t in (outputs.policy, outputs.value, *outputs.auxiliary.values())
     )
-    rows = {"policy": [], "soft": [], "value": [], "has": []}
+    rows = {"policy": [], "soft": [], "reply": [], "value": [], "has": [], "told": []}
     for k in range(50):
         free = ~batch.occupied[k].numpy()
         target = batch.policy[k].numpy().astype(float)
@@ -71,6 +74,9 @@ def test_losses_are_the_formulas(positions):
         rows["policy"].append(entropy(policy[k], target))
         softened = np.where(target > 0, target**SOFTENED, 0)
         rows["soft"].append(entropy(soft[k], softened / max(softened.sum(), 1e-9)))
+        answer = batch.reply[k].item()
+        rows["told"].append(answer >= 0)
+        rows["reply"].append(entropy(reply[k], np.arange(len(free)) == answer))
         outcome = (batch.value[k].item() + 1) / 2
         searched = (batch.root_value[k].item() + 1) / 2
         wanted = outcome if np.isnan(searched) else 0.75 * outcome + 0.25 * searched
@@ -79,11 +85,13 @@ def test_losses_are_the_formulas(positions):
     has = weight * np.array(rows["has"])
     policy_loss = np.average(rows["policy"], weights=has)
     soft_loss = np.average(rows["soft"], weights=has)
+    reply_loss = np.average(rows["reply"], weights=weight * np.array(rows["told"]))
     value_loss = np.average(rows["value"], weights=weight)
     assert figures["policy_loss"].item() == pytest.approx(policy_loss, rel=1e-4)
     assert figures["soft_policy_loss"].item() == pytest.approx(soft_loss, rel=1e-4)
+    assert figures["reply_loss"].item() == pytest.approx(reply_loss, rel=1e-4)
     assert figures["value_loss"].item() == pytest.approx(value_loss, rel=1e-4)
-    total = 0.5 * policy_loss + 2 * value_loss + 3 * soft_loss
+    total = 0.5 * policy_loss + 2 * value_loss + 3 * soft_loss + 4 * reply_loss
     assert figures["loss"].item() == pytest.approx(total, rel=1e-4)
 
 

@@ -22,7 +22,7 @@ CPU = torch.device("cpu")
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory):
-    return make_buckets(tmp_path_factory.mktemp("source"))
+    return make_buckets(tmp_path_factory.mktemp("source"), replies=True)
 
 
 def parts_of(folder, fraction=0.2, weight=1.0, source=0):
@@ -65,7 +65,14 @@ def test_batches_are_the_positions_the_slow_way(source):
         )
         entries = slice(entry, entry := entry + int(positions.policy_count[k]))
         policy = np.zeros(area)
-        policy[positions.policy_cell[entries]] = positions.policy_probability[entries]
+        reply = -1
+        cells, chances = positions.policy_cell[entries], positions.policy_probability[entries]
+        for cell, chance in zip(cells.tolist(), chances, strict=True):
+            if np.signbit(chance):
+                reply = area - 1 - cell if turn[k] else cell
+            else:
+                policy[cell] = chance
+        assert batch.reply[k] == reply
         if turn[k]:
             own, other, policy = own[::-1], other[::-1], policy[::-1]
         planes = batch.planes[k].numpy()
@@ -79,6 +86,8 @@ def test_batches_are_the_positions_the_slow_way(source):
         assert batch.value[k] == positions.value[k]
         assert batch.weight[k] == positions.weight[k]
         assert np.isnan(batch.root_value[k].item()) == np.isnan(positions.root_value[k])
+    assert (batch.reply >= 0).any()
+    assert (batch.reply < 0).any()
 
 
 def test_a_gpu_would_unpack_the_same(source):

@@ -81,6 +81,8 @@ def test_settings_change_what_is_forecast():
     assert 0 < usual.searched < usual.moves
     assert one(selfplay={"random_openings": 0}).searched > usual.searched
     assert one(process={"decided": 0.25}).samples < usual.samples
+    replies = one(process={"replies": True})
+    assert replies.row_entries - usual.row_entries == usual.searched - usual.games
     cheap, resigned = (one(selfplay=s) for s in ({"full_search": 0.5}, {"resign_value": 0.95}))
     assert cheap.rows == resigned.rows == usual.rows
     assert cheap.entries < usual.entries

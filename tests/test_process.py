@@ -15,7 +15,7 @@ from hexlib.settings import Process
 from hexlib.stages import process
 
 
-def slow_positions(games, search, mode, policy="search", decided=1.0):
+def slow_positions(games, search, mode, policy="search", decided=1.0, replies=False):
     """A dict for each position, in order."""
     n, found, move, entry = games.board_size, [], 0, 0
     ids = records.game_hashes(games, merge_symmetric=True)[:, 0]
@@ -36,6 +36,7 @@ def slow_positions(games, search, mode, policy="search", decided=1.0):
                 "own": {turn(c, red) for i, c in enumerate(moves[:k]) if i % 2 == red},
                 "opponent": {turn(c, red) for i, c in enumerate(moves[:k]) if i % 2 != red},
                 "policy": {},
+                "reply": None,
                 "value": 1 if (winner != BLUE) == red else -1,
                 "root_value": "nan",
                 "weight": float(not searched or k in searched or k == len(moves)),
@@ -55,6 +56,8 @@ def slow_positions(games, search, mode, policy="search", decided=1.0):
                 position["root_value"] = str(search.root_value[move])
                 sure = abs(float(search.root_value[move])) > 0.95
                 move, entry = move + 1, entry + count
+            if replies and mode == "all" and position["policy"] and k + 1 < len(moves):
+                position["reply"] = turn(moves[k + 1], red)
             if sure and search and mode == "all" and rng.uniform(position["game"], k) >= decided:
                 position["weight"] = 0.0
             if mode == "all" or k == len(moves) - (mode == "penultimate"):
@@ -70,11 +73,14 @@ def as_dicts(found):
     for p in range(len(found)):
         cells = found.policy_cell[ends[p] : ends[p + 1]].tolist()
         values = found.policy_probability[ends[p] : ends[p + 1]].tolist()
+        reply = cells.pop() if values and np.signbit(values[-1]) else None
+        values = values[: len(cells)]
         rows.append(
             {
                 "own": set(np.flatnonzero(own[p]).tolist()),
                 "opponent": set(np.flatnonzero(opponent[p]).tolist()),
                 "policy": dict(zip(cells, values, strict=True)),
+                "reply": reply,
                 "value": int(found.value[p]),
                 "root_value": str(found.root_value[p]),
                 "weight": float(found.weight[p]),
@@ -92,9 +98,9 @@ def write(folder, games, search=None):
     return folder / "chunk_0000.trmph"
 
 
-def run(chunk, n, mode="all", policy="search", decided=1.0):
+def run(chunk, n, mode="all", policy="search", decided=1.0, replies=False):
     output = chunk.with_suffix(".npz")
-    wanted = Process(positions=mode, policy=policy, decided=decided)
+    wanted = Process(positions=mode, policy=policy, decided=decided, replies=replies)
     result = process.run(chunk, output, wanted, n)
     found = positions.read_positions(output)
     assert result["rows"] == len(found)
@@ -109,19 +115,20 @@ def run(chunk, n, mode="all", policy="search", decided=1.0):
     mode=st.sampled_from(["all", "final", "penultimate"]),
     policy=st.sampled_from(["search", "played"]),
     decided=st.sampled_from([0.0, 0.4, 1.0]),
+    replies=st.booleans(),
     searched=st.booleans(),
     rows=st.sampled_from([1, 40, 1 << 16]),
 )
 def test_positions_agree_with_the_twin(
-    tmp_path_factory, n, count, seed, mode, policy, decided, searched, rows
+    tmp_path_factory, n, count, seed, mode, policy, decided, replies, searched, rows
 ):
     games = random_games(n, count, seed)
     search = made_up_search(games, seed) if searched and count else None
     chunk = write(tmp_path_factory.mktemp("process"), games, search)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(process, "ROWS", rows)
-        found = run(chunk, n, mode, policy, decided)
-    assert as_dicts(found) == slow_positions(games, search, mode, policy, decided)
+        found = run(chunk, n, mode, policy, decided, replies)
+    assert as_dicts(found) == slow_positions(games, search, mode, policy, decided, replies)
     assert not (found.own & found.opponent).any()
 
 
@@ -170,6 +177,33 @@ def test_few_decided_positions_are_learned(tmp_path):
     sure[ends] = True
     assert (few.weight[~sure] == every.weight[~sure]).all()
     assert 0.18 < few.weight[sure].mean() / every.weight[sure].mean() < 0.32
+
+
+def test_replies_leave_the_policy_as_it_is(tmp_path):
+    games = random_games(6, 50)
+    chunk = write(tmp_path, games, made_up_search(games))
+    without, told = (run(chunk, 6, replies=replies) for replies in (False, True))
+    rows = np.arange(len(told))
+    np.testing.assert_array_equal(positions.policy(told, rows), positions.policy(without, rows))
+    assert (told.policy_count - without.policy_count).sum() > 500
+
+
+def test_a_row_full_of_policy_entries_has_no_room_for_a_reply(tmp_path):
+    games = random_games(17, 1)
+    length = len(games.moves)
+    counts = np.zeros(length, np.uint8)
+    counts[:2] = 255, 254
+    cells = [np.setdiff1d(np.arange(289), games.moves[:k])[: counts[k]] for k in range(2)]
+    search = SearchStatistics(
+        np.where(counts > 0, 0.5, np.nan).astype(np.float16),
+        counts,
+        np.concatenate(cells).astype(np.uint16),
+        np.full(509, 1 / 255, np.float16),
+    )
+    full, second, *_ = as_dicts(run(write(tmp_path, games, search), 17, replies=True))
+    assert (len(full["policy"]), full["reply"]) == (255, None)
+    row, column = divmod(int(games.moves[2]), 17)
+    assert (len(second["policy"]), second["reply"]) == (254, column * 17 + row)
 
 
 def test_empty_statistics_mean_the_played_move(tmp_path):
@@ -237,16 +271,17 @@ def test_only_clean_games_are_taken(tmp_path, line, reason):
     assert not (tmp_path / "x.npz").exists()
 
 
-def test_statistics_must_fit(tmp_path):
+@pytest.mark.parametrize("mode", ["all", "final", "penultimate"])
+def test_statistics_must_fit(tmp_path, mode):
     games = random_games(5, 20)
     chunk = write(tmp_path, games, made_up_search(random_games(5, 21)))
     with pytest.raises(BadInput, match=r"chunk_0000\.search\.npz: (holds|does not fit)"):
-        run(chunk, 5)
+        run(chunk, 5, mode)
     fewer = random_games(5, 20)
     short = records.Games(5, fewer.moves[: fewer.offsets[9]], fewer.offsets[:10], fewer.winners[:9])
     write(tmp_path, games, made_up_search(short))
     with pytest.raises(BadInput, match=r"chunk_0000\.search\.npz: holds"):
-        run(chunk, 5)
+        run(chunk, 5, mode)
 
 
 def test_missing_and_damaged_files(tmp_path):

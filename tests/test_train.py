@@ -414,6 +414,9 @@ def test_what_is_wrong_is_said_in_words():
     assert not watch.remarks([fine])
     (said,) = watch.remarks([fine | {"validation_value_spread": 0.001}])
     assert "its head has collapsed" in said
+    (said,) = watch.remarks([fine | {"reply_loss": 0.0}])
+    assert "make the positions with process.replies" in said
+    assert not watch.remarks([fine | {"reply_loss": 2.0}])
     worse = [fine | {"loss": 1 - k / 10, "validation_loss": 1 + k / 10} for k in range(4)]
     (said,) = watch.remarks(worse)
     assert "learned by heart; lower train.reuse" in said

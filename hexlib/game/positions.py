@@ -30,6 +30,9 @@ COLUMNS: dict[str, type] = {
 }
 ENTRIES: dict[str, type] = {"policy_cell": np.uint16, "policy_probability": np.float16}
 BOARDS = ("own", "opponent")
+# The bits of the probability −0, which no search has: an entry with it is not of the policy but the
+# move that the opponent made next, last in its row. It adds nothing where it is not looked for.
+REPLY = 0x8000
 
 
 @dataclass(frozen=True)

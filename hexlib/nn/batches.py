@@ -7,7 +7,7 @@ import torch
 from numba import njit
 from torch import Tensor
 
-from hexlib.game.positions import Positions
+from hexlib.game.positions import REPLY, Positions
 from hexlib.nn.model import ring
 
 
@@ -17,6 +17,7 @@ class Batch(NamedTuple):
     planes: Tensor  # float32 [B, 2, n+2, n+2], channels last
     occupied: Tensor  # bool [B, A]
     policy: Tensor  # float32 [B, A], sums to 1, or to 0 where there is no target
+    reply: Tensor  # int64 [B], the cell that the opponent took next, −1 where that is not told
     value: Tensor  # float32 [B], +1 or −1 for the player to move
     root_value: Tensor  # float32 [B], NaN where the search has none
     weight: Tensor  # float32 [B], in every loss
@@ -27,7 +28,7 @@ _HALF = np.arange(1 << 16, dtype=np.uint16).view(np.float16).astype(np.float32)
 
 
 @njit(cache=True, nogil=True)
-def _unpack(n, turn, own, opponent, offsets, cells, halves, half, planes, occupied, policy):
+def _unpack(n, turn, own, opponent, offsets, cells, halves, half, planes, occupied, policy, reply):
     """Fill a batch from packed rows, those in `turn` by 180°."""
     area = n * n
     for row in range(len(turn)):
@@ -44,7 +45,10 @@ def _unpack(n, turn, own, opponent, offsets, cells, halves, half, planes, occupi
             total += half[halves[entry]]
         for entry in range(offsets[row], offsets[row + 1]):
             seen = area - 1 - cells[entry] if turn[row] else cells[entry]
-            policy[row, seen] = half[halves[entry]] / total
+            if halves[entry] == REPLY:
+                reply[row] = seen
+            else:
+                policy[row, seen] = half[halves[entry]] / total
 
 
 def make_batch(positions: Positions, turn: np.ndarray, device: torch.device) -> Batch:
@@ -59,6 +63,7 @@ def make_batch(positions: Positions, turn: np.ndarray, device: torch.device) -> 
     planes = np.tile(ring(n), (size, 1, 1, 1))
     occupied = np.empty((size, n * n), np.bool_)
     policy = np.zeros((size, n * n), np.float32)
+    reply = np.full(size, -1, np.int64)
     _unpack(
         n,
         turn,
@@ -71,11 +76,13 @@ def make_batch(positions: Positions, turn: np.ndarray, device: torch.device) -> 
         planes,
         occupied,
         policy,
+        reply,
     )
     return Batch(
         torch.from_numpy(planes).permute(0, 3, 1, 2),
         torch.from_numpy(occupied),
         torch.from_numpy(policy),
+        torch.from_numpy(reply),
         *_columns(positions, device),
     )
 
@@ -107,7 +114,10 @@ def _on_device(positions: Positions, turn: np.ndarray, device: torch.device) -> 
     cell = up(positions.policy_cell.astype(np.int64))
     policy = torch.zeros(size, n * n, device=device)
     cell = torch.where(turned[row, 0], n * n - 1 - cell, cell)
-    policy[row, cell] = up(positions.policy_probability).float()
+    told = up(positions.policy_probability.view(np.uint16) == REPLY)
+    reply = torch.full((size,), -1, device=device)
+    reply[row[told]] = cell[told]
+    policy[row[~told], cell[~told]] = up(positions.policy_probability).float()[~told]
     policy /= policy.sum(1, keepdim=True).clamp(min=torch.finfo(torch.float32).tiny)
     planes = planes.contiguous(memory_format=torch.channels_last)
-    return Batch(planes, occupied, policy, *_columns(positions, device))
+    return Batch(planes, occupied, policy, reply, *_columns(positions, device))

@@ -45,7 +45,7 @@ class Outputs(NamedTuple):
 
 def heads(settings: Train) -> dict[str, float]:
     """The auxiliary heads that a training has, with the weights of their losses."""
-    weights = {"soft_policy": settings.soft_policy_weight}
+    weights = {"soft_policy": settings.soft_policy_weight, "reply": settings.reply_weight}
     return {name: weight for name, weight in weights.items() if weight}
 
 
@@ -68,8 +68,9 @@ def losses(outputs: Outputs, batch: Batch, settings: Train) -> dict[str, Tensor]
 
     Policy: cross-entropy against the target, over the positions that have one. Value: binary
     cross-entropy against the outcome mixed with the search's root value, where there is one. Soft
-    policy: cross-entropy against the target to the power of `SOFTENED`, made to sum to 1. Means
-    are weighted by the positions' weights, over the batches of all processes.
+    policy: cross-entropy against the target to the power of `SOFTENED`, made to sum to 1. Reply:
+    that against the opponent's next move, where it is told. Means are weighted by the positions'
+    weights, over the batches of all processes.
     """
     has_policy = batch.weight * (batch.policy.sum(1) > 0)
     figures: dict[str, Tensor] = {}
@@ -78,9 +79,9 @@ def losses(outputs: Outputs, batch: Batch, settings: Train) -> dict[str, Tensor]
         # Of several processes, so that the mean over them of what each returns is that of all rows.
         return (x * weight).sum() / parallel.mean(weight.sum()).clamp(min=1e-9)
 
-    def cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
+    def cross_entropy(logits: Tensor, target: Tensor, weight: Tensor) -> Tensor:
         masked = logits.float().masked_fill(batch.occupied, -1e9)
-        return mean(-(target * functional.log_softmax(masked, 1)).sum(1), has_policy)
+        return mean(-(target * functional.log_softmax(masked, 1)).sum(1), weight)
 
     value = outputs.value.float()
     outcome = (batch.value + 1) / 2
@@ -89,16 +90,23 @@ def losses(outputs: Outputs, batch: Batch, settings: Train) -> dict[str, Tensor]
         searched.isnan(), outcome, torch.lerp(outcome, searched, settings.value_mix)
     )
     entropy = functional.binary_cross_entropy_with_logits(value, mixed, reduction="none")
-    figures["policy_loss"] = cross_entropy(outputs.policy, batch.policy)
+    figures["policy_loss"] = cross_entropy(outputs.policy, batch.policy, has_policy)
     figures["value_loss"] = mean(entropy, batch.weight)
     loss = settings.policy_weight * figures["policy_loss"]
     loss = loss + settings.value_weight * figures["value_loss"]
-    for name, weight in heads(settings).items():
-        if name in outputs.auxiliary:  # the moving average, which validates, has none
-            soft = batch.policy**SOFTENED * (batch.policy > 0)
-            target = soft / soft.sum(1, keepdim=True).clamp(min=1e-9)
-            figures[f"{name}_loss"] = cross_entropy(outputs.auxiliary[name], target)
-            loss = loss + weight * figures[f"{name}_loss"]
+    # The moving average, which validates, has no auxiliary heads.
+    if "soft_policy" in outputs.auxiliary:
+        soft = batch.policy**SOFTENED * (batch.policy > 0)
+        target = soft / soft.sum(1, keepdim=True).clamp(min=1e-9)
+        logits = outputs.auxiliary["soft_policy"]
+        figures["soft_policy_loss"] = cross_entropy(logits, target, has_policy)
+    if "reply" in outputs.auxiliary:
+        told = batch.reply >= 0
+        target = functional.one_hot(batch.reply.clamp(min=0), batch.policy.shape[1])
+        logits = outputs.auxiliary["reply"]
+        figures["reply_loss"] = cross_entropy(logits, target, batch.weight * told)
+    for name in outputs.auxiliary:
+        loss = loss + heads(settings)[name] * figures[f"{name}_loss"]
     best = outputs.policy.masked_fill(batch.occupied, -torch.inf).argmax(1)
     right = best == batch.policy.argmax(1)
     figures["policy_top1"] = mean(right.float(), has_policy)

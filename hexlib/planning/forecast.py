@@ -63,6 +63,9 @@ def forecast(config: Config) -> list[Generation]:
         else:
             games, moves, searched, entries = _played(config, number, learned)
         rows, row_entries = _positions(config, number, games, moves, entries)
+        if config.process.replies and config.process.positions == "all":
+            full = 1.0 if config.selfplay.existing else config.selfplay.full_search
+            row_entries += max(0, round(searched * full) - games)  # none after the last move
         drawn = _samples(config, rows, games, searched)
         made.append(Generation(number, games, moves, searched, entries, rows, row_entries, drawn))
         samples += drawn

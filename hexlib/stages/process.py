@@ -46,8 +46,10 @@ def run(
     it is the played move. Where `settings.policy` asks for the played moves, those without a
     recorded policy have none still. What teaches nothing weighs 0: in a searched game the positions
     whose search is not recorded, and of the decided ones, where all are wanted, all but a share of
-    `settings.decided`, drawn by the game and the ply. The chunk is read twice, first to check and
-    count it, so that memory is bounded by a block of it. Returns {"rows", "games"}.
+    `settings.decided`, drawn by the game and the ply. With `settings.replies`, where all positions
+    are wanted, one that has a policy also has the move that followed the one made there. The chunk
+    is read twice, first to check and count it, so that memory is bounded by a block of it. Returns
+    {"rows", "games"}.
 
     Raises `BadInput` if a record is not a finished legal game of this board size, and `Damaged` if
     a file is not whole or the search statistics do not fit the games. With `on_corrupt` "skip",
@@ -84,7 +86,8 @@ def _run(
     for part, found in parts(check=True):
         games, moves = games + len(part), moves + len(part.moves)
         rows += _row_count(part, mode)
-        entries += _entry_count(part, found, mode)
+        if found is None or len(found.policy_count) == len(part.moves):  # else it is told below
+            entries += _entry_count(part, found, settings)
     if search and moves != len(search.root_value):
         held = f"holds {len(search.root_value)} moves, where {chunk.name} has {moves}"
         raise Damaged(search_path(chunk), held, REMEDY)
@@ -184,13 +187,15 @@ def _row_count(games: Games, mode: str) -> int:
     return len(games.moves) + len(games) if mode == "all" else len(games)
 
 
-def _entry_count(games: Games, search: SearchStatistics | None, mode: str) -> int:
-    if mode == "final":
+def _entry_count(games: Games, search: SearchStatistics | None, settings: Process) -> int:
+    if settings.positions == "final":
         return 0
-    if search is None:
-        return len(games.moves) if mode == "all" else len(games)
-    counts = search.policy_count if mode == "all" else search.policy_count[games.offsets[1:] - 1]
-    return int(counts.sum(dtype=np.int64))
+    counts = search.policy_count if search else np.ones(len(games.moves), np.uint8)
+    last = counts[games.offsets[1:] - 1]
+    if settings.positions == "penultimate":
+        return int(last.sum(dtype=np.int64))
+    replies = _has_reply(counts).sum() - _has_reply(last).sum() if settings.replies else 0
+    return int(counts.sum(dtype=np.int64) + replies)
 
 
 def expand(
@@ -198,7 +203,7 @@ def expand(
 ) -> dict[str, np.ndarray]:
     """The positions of games, each array by its name in `positions.Positions`."""
     mode = settings.positions
-    rows, entries = _row_count(games, mode), _entry_count(games, search, mode)
+    rows, entries = _row_count(games, mode), _entry_count(games, search, settings)
     shapes = positions.layout(games.board_size, rows, entries)
     out = {name: np.zeros(shape, dtype) for name, (dtype, shape) in shapes.items()}
     out["weight"][:] = 1
@@ -215,6 +220,7 @@ def expand(
         game_hashes(games, merge_symmetric=True)[:, 0].astype(np.uint32),
         {"all": -1, "final": 0, "penultimate": 1}[mode],
         settings.decided,
+        settings.replies and mode == "all",
         searched,
         search.root_value.view(np.uint16),
         search.policy_count.astype(np.int64),
@@ -228,6 +234,12 @@ def expand(
 
 
 @njit(cache=True)
+def _has_reply(count):
+    """Whether a position with so many policy entries can have a reply beside them in a byte."""
+    return (count > 0) & (count < 255)
+
+
+@njit(cache=True)
 def _has_search(root, counts, move):
     """Whether a search of this move is recorded."""
     return counts[move] > 0 or root[move] & 0x7FFF <= _INFINITY
@@ -235,7 +247,7 @@ def _has_search(root, counts, move):
 
 @njit(cache=True)
 def _expand(
-    n, moves, offsets, winners, ids, before_end, decided,
+    n, moves, offsets, winners, ids, before_end, decided, replies,
     searched, root, counts, cells, probabilities,
     own, opponent, policy_count, value, root_value, weight, game, ply,
     policy_cell, policy_probability,
@@ -282,6 +294,12 @@ def _expand(
                     policy_probability[out] = _ONE
                     out += 1
                     policy_count[row] = 1
+                if replies and k + 1 < length and _has_reply(policy_count[row]):
+                    cell = moves[first + k + 1]
+                    policy_cell[out] = cell if side == 0 else cell % n * n + cell // n
+                    policy_probability[out] = positions.REPLY
+                    out += 1
+                    policy_count[row] += 1
                 row += 1
             entry += count
             if k < length:

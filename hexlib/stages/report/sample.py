@@ -42,6 +42,7 @@ def read_sample(path: Path) -> Sample:
     positions = open_positions(path)
     rows = min(len(positions), MOST)
     counts = positions.policy_count[:rows]
+    # Of replies it is 0, so that they are no part of the policy.
     entries = positions.policy_probability[: int(counts.sum(dtype=np.int64))].astype(float)
     row_of = np.repeat(np.arange(rows), counts)
     share = entries / np.bincount(row_of, entries, rows)[row_of]

@@ -15,16 +15,17 @@ from hexlib import files
 from hexlib.nn.learning import BINS, Sums
 from hexlib.settings import Train
 
+AUXILIARY = ("soft_policy_loss", "reply_loss")
 FIGURES = (
     "loss",
     "policy_loss",
     "value_loss",
-    "soft_policy_loss",
+    *AUXILIARY,
     "policy_top1",
     "value_accuracy",
     "value_spread",
 )
-VALIDATED = tuple(name for name in FIGURES if name != "soft_policy_loss")
+VALIDATED = tuple(name for name in FIGURES if name not in AUXILIARY)
 METRICS = (
     *("epoch", "mini_epoch", "step", "samples", "learning_rate"),
     *FIGURES,

@@ -68,6 +68,11 @@ def remarks(metrics: list[dict[str, Any]]) -> list[str]:
             f"the value is nearly the same for every position (standard deviation {spread:.4f}):"
             " its head has collapsed, or the games have one winner"
         )
+    if newest.get("reply_loss") == 0:
+        said.append(
+            "no position tells the opponent's reply, so that train.reply_weight has no use: make"
+            " the positions with process.replies"
+        )
     recent = metrics[-1 - TREND :]
     if len(recent) > TREND and all("validation_loss" in row for row in recent):
         held_out = np.diff([row["validation_loss"] for row in recent])
