@@ -19,7 +19,7 @@ import peers
 
 from hexlib.nn.backends import Answer, empty_planes
 from hexlib.nn.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from hexlib.nn.device import choose
+from hexlib.nn.device import choose, processor_has_bfloat16
 from hexlib.nn.inference import Evaluator
 from hexlib.nn.model import random_network
 from hexlib.search.gumbel import GumbelSearch
@@ -295,7 +295,10 @@ def main() -> None:
             job_table(arguments.quick, folder),
             JOB_NOTES.format(cache=cache, games=games).rstrip(),
         ]
-    common.publish("selfplay", "Self-play", parts, arguments.write)
+    section = "selfplay", "Self-play"
+    if not processor_has_bfloat16():  # older ones have a section of their own, for comparison
+        section = "selfplay-older", "Self-play on a processor without bfloat16"
+    common.publish(*section, parts, arguments.write)
 
 
 if __name__ == "__main__":
