@@ -88,7 +88,8 @@ def test_eight_bits_say_nearly_the_same():
     assert evaluators[1].device.inference == "cpu int8 openvino"
     (logits, values), (rounded, rounded_values) = (evaluator(boards) for evaluator in evaluators)
     assert not np.array_equal(logits, rounded), "they are computed otherwise"
-    assert (logits - rounded).std() < 0.05 * logits.std()
+    # Processors without VNNI lose more, as their sums of two products saturate at 16 bits.
+    assert (logits - rounded).std() < 0.1 * logits.std()
     assert np.abs(values - rounded_values).max() < 0.02
 
 
