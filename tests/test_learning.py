@@ -171,7 +171,7 @@ parallel.start(cpu)
 n, k = parallel.processes(), parallel.number()
 rows = np.arange(k * 64 // n, (k + 1) * 64 // n)
 batch = make_batch(read_positions(source).take(rows), rows % 2 == 0, cpu)
-settings = Train(soft_policy_weight=1, gradient_clip=1e9)
+settings = Train(soft_policy_weight=1, reply_weight=1, gradient_clip=1e9)
 trainer = Trainer(random_network(Net(blocks=2, channels=8), 0), settings,
                   Device(cpu, torch.float32, "torch", "tests"))
 figures = trainer.step(batch, 1e-3)
@@ -203,7 +203,7 @@ def python(*arguments):
 
 
 def test_two_processes_give_the_gradients_of_one_with_the_double_batch(tmp_path):
-    source = make_buckets(tmp_path, seed=5) / "bucket_0000.npz"
+    source = make_buckets(tmp_path, seed=5, replies=True) / "bucket_0000.npz"
     script = tmp_path / "together.py"
     script.write_text(TOGETHER)
     made = {}
