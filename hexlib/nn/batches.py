@@ -112,12 +112,16 @@ def _on_device(positions: Positions, turn: np.ndarray, device: torch.device) -> 
     counts = up(positions.policy_count).long()
     row = torch.repeat_interleave(counts, output_size=len(positions.policy_cell))
     cell = up(positions.policy_cell.astype(np.int64))
-    policy = torch.zeros(size, n * n, device=device)
     cell = torch.where(turned[row, 0], n * n - 1 - cell, cell)
-    told = up(positions.policy_probability.view(np.uint16) == REPLY)
-    reply = torch.full((size,), -1, device=device)
-    reply[row[told]] = cell[told]
-    policy[row[~told], cell[~told]] = up(positions.policy_probability).float()[~told]
-    policy /= policy.sum(1, keepdim=True).clamp(min=torch.finfo(torch.float32).tiny)
+    probability = up(positions.policy_probability).float()
+    told = probability.signbit()
+    # What is not of the policy, or no reply, goes past the end: a mask would wait for the device.
+    policy = torch.zeros(size, n * n + 1, device=device)
+    policy[row, torch.where(told, n * n, cell)] = probability
+    policy = policy[:, :-1]
+    policy = policy / policy.sum(1, keepdim=True).clamp(min=torch.finfo(torch.float32).tiny)
+    reply = torch.full((size + 1,), -1, device=device)
+    reply[torch.where(told, row, size)] = cell
+    reply = reply[:-1]
     planes = planes.contiguous(memory_format=torch.channels_last)
     return Batch(planes, occupied, policy, reply, *_columns(positions, device))

@@ -220,7 +220,7 @@ def expand(
         game_hashes(games, merge_symmetric=True)[:, 0].astype(np.uint32),
         {"all": -1, "final": 0, "penultimate": 1}[mode],
         settings.decided,
-        settings.replies and mode == "all",
+        settings.replies,
         searched,
         search.root_value.view(np.uint16),
         search.policy_count.astype(np.int64),
