@@ -151,7 +151,7 @@ class Config(Section):
             for key in trial:
                 section, _, name = key.partition(".")
                 known: Any = {"net": Net, "train": Train}.get(section)
-                fixed = {"sources", "earlier_boards", "sweep", "sweep_by", "processes"}
+                fixed = {"sources", "earlier_boards", "sweep", "sweep_by", "processes", "threads"}
                 fixed |= {"keep_last", "keep_every"}
                 if known is None or name not in known.model_fields or name in fixed:
                     raise ValueError(

@@ -292,6 +292,12 @@ class Train(Section):
         description="Processes that share a training, each with a GPU of its own, started by"
         " torchrun.",
     )
+    threads: int = Field(
+        1,
+        ge=1,
+        le=256,
+        description="Cores that a training uses where it has no GPU. Weights differ by rounding.",
+    )
     sources: list[Source] = Field(
         [], description="Buckets or games to train on beside the run's window."
     )

@@ -137,7 +137,7 @@ def training_start(wildcards, input):
 # What of `train` no command is told as it stands: rates and earlier boards depend on the generation,
 # what is kept of the mini-epochs alters no product, and a sweep is rules of its own.
 NOT_FLAGS = {"learning_rate", "final_learning_rate", "decay_generations", "keep_last", "keep_every"}
-NOT_FLAGS |= {"earlier_boards", "processes", "sweep", "sweep_by"}
+NOT_FLAGS |= {"earlier_boards", "processes", "threads", "sweep", "sweep_by"}
 
 # Several processes that share a training are started by torchrun.
 TRAIN = "hexlib train"

@@ -55,7 +55,7 @@ rule trial:
     priority: 1
     conda:
         "../envs/hexlib.yaml"
-    threads: CONFIG.train.processes
+    threads: CONFIG.train.processes * CONFIG.train.threads
     resources:
         mem_mb=growing(2000 * CONFIG.train.processes),
         runtime=growing(1440),
@@ -63,6 +63,7 @@ rule trial:
         on_corrupt=CONFIG.on_corrupt,
         keep_last=CONFIG.train.keep_last,
         keep_every=CONFIG.train.keep_every,
+        training_threads=CONFIG.train.threads,
     params:
         command=TRAIN,
         start=training_start,
@@ -80,6 +81,7 @@ rule trial:
         "{params.command} --source {params.sources:q} {params.start} --output-dir {params.folder:q}"
         " --generation {params.generation} {params.flags} {params.shared} --trial {params.values:q}"
         " --keep-last {resources.keep_last} --keep-every {resources.keep_every}"
+        " --threads {resources.training_threads}"
         " --progress-dir {params.progress:q} --keep-progress"
         " --on-corrupt {resources.on_corrupt:q} --log {log:q}"
 

@@ -14,7 +14,7 @@ rule train:
     priority: 1
     conda:
         "../envs/hexlib.yaml"
-    threads: CONFIG.train.processes
+    threads: CONFIG.train.processes * CONFIG.train.threads
     resources:
         mem_mb=growing(2000 * CONFIG.train.processes),
         runtime=growing(1440),
@@ -22,6 +22,7 @@ rule train:
         on_corrupt=CONFIG.on_corrupt,
         keep_last=CONFIG.train.keep_last,
         keep_every=CONFIG.train.keep_every,
+        training_threads=CONFIG.train.threads,
         tensorboard=tensorboard_of,
     params:
         command=TRAIN,
@@ -40,6 +41,7 @@ rule train:
         "{params.command} --source {params.sources:q} {params.start} --output-dir {params.folder:q}"
         " --generation {params.generation} {params.rates} {params.flags} {params.shared}"
         " --keep-last {resources.keep_last} --keep-every {resources.keep_every}"
+        " --threads {resources.training_threads}"
         " --tensorboard {resources.tensorboard:q}"
         " --progress-dir {params.progress:q} --keep-progress"
         " --on-corrupt {resources.on_corrupt:q} --log {log:q}"

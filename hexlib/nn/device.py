@@ -45,12 +45,13 @@ def processor_has_bfloat16() -> bool:
     return "avx512_bf16" in flags or "amx_bf16" in flags
 
 
-def choose(settings: Inference) -> Device:
+def choose(settings: Inference, threads: int = 1) -> Device:
     """Resolve `auto`, and use one thread: a process has one core, and a machine many processes.
 
+    A training may have more `threads`, since all that comes after waits for it.
     Raises BadInput if a GPU is asked for that is not there.
     """
-    torch.set_num_threads(1)
+    torch.set_num_threads(threads)
     available = torch.cuda.is_available()
     if settings.device.startswith("cuda") and not available:
         raise BadInput(

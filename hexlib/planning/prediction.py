@@ -15,6 +15,7 @@ from hexlib.run_config import Config
 
 SOLVED = 300  # positions of a shipped file, at most
 ANCHORS = 3  # fixed players
+THREADS_GAIN = 0.7  # power of the threads of a training by which it is quicker; docs/training.md
 REMEDIES = {
     "selfplay": "add machines, or lower selfplay.simulations or selfplay.games",
     "clean": "it is one job: give it a faster core and disk",
@@ -22,7 +23,7 @@ REMEDIES = {
     "shuffle": "lower clean.chunk_size and raise shuffle.buckets for more jobs, or give the"
     " machines faster disks",
     "train": "it is one job: give it a faster GPU, raise train.processes where a machine has more"
-    " of them, or lower train.max_samples or train.reuse",
+    " of them (on cores, train.threads), or lower train.max_samples or train.reuse",
     "evaluate": "lower evaluate.games or evaluate.simulations",
 }
 
@@ -103,14 +104,15 @@ def predict(planned: Plan, fleet: Fleet, measured: Measured, path: str) -> Predi
             network = work.rate in ("evaluate", "match", "learn")
             of = networks if network else rates
             on_gpu = gpu and network
-            slots = config.train.processes if work.step == "train" else 1
             room = gpus if on_gpu else cores
+            slots = config.train.processes if work.step == "train" else 1
+            threads = config.train.threads if work.step == "train" and not on_gpu else 1
             batch = Batch(
                 work.stage,
                 work.jobs,
-                _seconds(work, fleet, of, room, slots),
+                _seconds(work, fleet, of, room, slots, threads),
                 on_gpu,
-                slots,
+                slots * threads,
                 [ends[step][gen] for step, gen in _waits_for(work.step, made.number, config)
                  if gen in ends[step]],
             )  # fmt: skip
@@ -146,9 +148,10 @@ def _waits_for(step: str, gen: int, config: Config) -> Iterator[tuple[str, int]]
 
 
 def _seconds(
-    work: Work, fleet: Fleet, rates: list[Rates], room: list[int], slots: int
+    work: Work, fleet: Fleet, rates: list[Rates], room: list[int], processes: int, threads: int
 ) -> list[float]:
     """Of one job on each kind of machine: of computing or of the disk, whichever takes longer."""
+    slots, speed = processes * threads, processes * threads**THREADS_GAIN
     at_once = min(work.jobs, sum(room) // slots, fleet.jobs or work.jobs)
     machines = sum(m.count for m, free in zip(fleet.machines, room, strict=True) if free)
     on_one = max(1.0, at_once / max(machines, 1))
@@ -160,7 +163,7 @@ def _seconds(
         disk = rate.disk.value / on_one
         if fleet.shared_disk:
             disk = min(disk, fleet.shared_disk / max(at_once, 1))
-        computing = work.amount / work.jobs / getattr(rate, work.rate).value / slots
+        computing = work.amount / work.jobs / getattr(rate, work.rate).value / speed
         found.append(1 / rate.start.value + max(computing, work.moved / work.jobs / disk))
     return found
 

@@ -5,7 +5,7 @@ import json
 import math
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,8 @@ from hexlib.stages.train.data import Data, choose_streams, digest, open_data
 
 SAVE_SECONDS = 30.0
 # What no weight depends on: it may change before an interrupted training goes on.
-FREE = {"keep_last", "keep_every", "sources", "decay_generations", "processes", "sweep", "sweep_by"}
+FREE = {"keep_last", "keep_every", "sources", "decay_generations"}
+FREE |= {"processes", "threads", "sweep", "sweep_by"}
 
 
 def run(
@@ -59,7 +60,7 @@ def run(
     for files that are not whole, Interrupted after a signal. With `on_corrupt` "skip" a damaged
     bucket is passed over, and lineage.json lists it under `set_aside`.
     """
-    device = choose(inference)
+    device = choose(inference, settings.threads)
     parallel.start(device.device)
     start = load_checkpoint(checkpoint)
     if net is not None and net != start.network.settings:
@@ -78,8 +79,7 @@ def run(
         **named(aside),
         "settings": settings.model_dump(exclude=FREE),
         "window": window.model_dump(exclude={"generations", "asynchronous"}),
-        "device": device.name
-        + (f", {parallel.processes()} processes" if parallel.processes() > 1 else ""),
+        "device": ", ".join([device.name, *_sharing(settings.threads)]),
         "code": provenance.code(),
         "versions": provenance.versions(),
     }
@@ -96,6 +96,14 @@ def run(
             training.progress_file.unlink(missing_ok=True)
     parallel.stop()
     return training.book.metrics[-1]
+
+
+def _sharing(threads: int) -> Iterator[str]:
+    """What shares the work of this training, where it is more than one process of one thread."""
+    if parallel.processes() > 1:
+        yield f"{parallel.processes()} processes"
+    if threads > 1:
+        yield f"{threads} threads"
 
 
 class Training:
