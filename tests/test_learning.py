@@ -12,6 +12,7 @@ import pytest
 import torch
 from synthetic import make_buckets
 
+from hexlib.files import sha256
 from hexlib.game.positions import read_positions
 from hexlib.nn.batches import make_batch
 from hexlib.nn.checkpoint import Checkpoint, save_checkpoint
@@ -221,21 +222,30 @@ def test_two_processes_give_the_gradients_of_one_with_the_double_batch(tmp_path)
             assert torch.allclose(one.float(), two.float(), rtol=1e-3, atol=1e-5), (what, name)
 
 
-def test_a_training_of_two_processes_is_that_of_one(tmp_path):
+def test_a_training_of_two_processes_or_threads_is_that_of_one(tmp_path):
     """Their networks agree as far as sums in another order do, after as many steps as they have."""
     source = make_buckets(tmp_path, seed=5)
     save_checkpoint(tmp_path / "start.pt", Checkpoint(random_network(SMALL, 0), [5], {}))
     command = ["train", "--source", source, "--checkpoint", tmp_path / "start.pt", "--reuse", "0.5"]
     command += ["--batch-size", "64", "--mini-epoch", "256", "--warmup-steps", "50"]
     command += ["--validation-fraction", "0.2", "--device", "cpu", "--precision", "float32"]
+    alone = ["-m", "hexlib.cli"]
     found = {}
-    for name, launch in (("one", ["-m", "hexlib.cli"]), ("two", [*TORCHRUN, "-m", "hexlib.cli"])):
-        said = python(*launch, *command, "--output-dir", tmp_path / name)
+    for name, launch, threads in (
+        ("one", alone, 1),
+        ("two", [*TORCHRUN, *alone], 1),
+        ("threads", alone, 2),
+        ("again", alone, 2),
+    ):
+        said = python(*launch, *command, "--threads", threads, "--output-dir", tmp_path / name)
         assert said.count("mini-epoch 1:") == 1  # one of the two speaks
         found[name] = pd.read_csv(tmp_path / name / "metrics.csv")
     one, two = found["one"], found["two"]
     assert len(one) >= 2
     spread = [column for column in one if column == "value_spread"]  # of each share by itself
     pd.testing.assert_frame_equal(one.drop(columns=spread), two.drop(columns=spread), rtol=1e-2)
-    lineage = json.loads((tmp_path / "two/lineage.json").read_text())
-    assert lineage["device"].endswith(", 2 processes")
+    pd.testing.assert_frame_equal(one, found["threads"], rtol=1e-2)
+    for name, shared in (("two", "2 processes"), ("threads", "2 threads")):
+        lineage = json.loads((tmp_path / name / "lineage.json").read_text())
+        assert lineage["device"].endswith(f", {shared}")
+    assert sha256(tmp_path / "threads/state.pt") == sha256(tmp_path / "again/state.pt")

@@ -135,6 +135,14 @@ def test_more_machines_take_less_time_and_move_as_much():
     assert sum(few.schedule.waited.values()) == pytest.approx(few.schedule.wall)
 
 
+def test_a_training_on_several_cores_takes_less_time():
+    one, four = (
+        predicted([{"cores": 8}], SMALL | {"train": {"threads": threads}}) for threads in (1, 4)
+    )
+    gain = one.schedule.waited["train"] / four.schedule.waited["train"]
+    assert 2 < gain < 4
+
+
 def test_a_slow_disk_is_the_bottleneck_of_what_moves_bytes():
     fast = predicted([{"cores": 8}])
     slow = predicted([{"cores": 8}], shared_disk=1e4)

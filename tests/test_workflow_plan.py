@@ -225,7 +225,7 @@ def test_a_change_is_made_again_from_its_stage_on(finished, change, rules):
     [
         "selfplay={batch_size: 3, cache_size: 0, accept_partial: true}",
         "evaluate={batch_size: 3}",
-        "train={keep_last: 5, keep_every: 2}",
+        "train={keep_last: 5, keep_every: 2, threads: 2}",
         "on_corrupt=skip",
         "keep_intermediate=true",
         "net={channels: 16}",
