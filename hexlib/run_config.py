@@ -95,10 +95,11 @@ class Config(Section):
                 f"{self.board_size} board: give one to {area} moves for each level"
             )
         stones_chosen = _chosen(self.selfplay, "random_stones")
-        if stones_chosen and self.selfplay.random_stones > area // 2:
+        most = self.selfplay.most_stones(self.board_size)
+        if stones_chosen and self.selfplay.random_stones > most:
             raise ValueError(
                 f"selfplay.random_stones: {self.selfplay.random_stones} would fill more than half"
-                f" of the {area} cells; at most {area // 2}"
+                f" of the {area} cells; at most {most}"
             )
         if self.selfplay.shards > self.selfplay.games:
             raise ValueError(

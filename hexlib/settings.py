@@ -134,6 +134,13 @@ class Selfplay(Section):
         False, description="Take the games that an interrupted self-play has made as the shard."
     )
 
+    def most_stones(self, board_size: int) -> int:
+        """Stones of a random opening at most: no more than half of the cells.
+
+        The default of `random_stones` is for larger boards than the smallest.
+        """
+        return min(self.random_stones, board_size**2 // 2)
+
 
 class Clean(Section):
     """What happens to records before they become positions."""

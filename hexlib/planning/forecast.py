@@ -97,7 +97,7 @@ def _played(config: Config, number: int, learned: float) -> tuple[int, int, int,
     n, settings = config.board_size_of(number), config.selfplay
     area = n * n
     length = area * ((1 - learned) * (0.53 + 0.015 * n) + learned * PLAYED_BY_LEARNED)
-    stones = min(settings.random_stones, area // 2)
+    stones = settings.most_stones(n)
     drawn = settings.random_openings * (0.5 + stones / (1 + settings.random_stones_power))
     saved = drawn * DROPPED * settings.balanced_openings * learned
     length += LENGTHENED * saved

@@ -246,6 +246,12 @@ def _has_search(root, counts, move):
 
 
 @njit(cache=True)
+def _as_seen(cell, side, n):
+    """A cell as its player to move sees it: blue (0) as it lies, red (1) through the reflection."""
+    return cell if side == 0 else cell % n * n + cell // n
+
+
+@njit(cache=True)
 def _expand(
     n, moves, offsets, winners, ids, before_end, decided, replies,
     searched, root, counts, cells, probabilities,
@@ -284,19 +290,19 @@ def _expand(
                 if searched:
                     for e in range(entry, entry + count):
                         cell = cells[e]
-                        policy_cell[out] = cell if side == 0 else cell % n * n + cell // n
+                        policy_cell[out] = _as_seen(cell, side, n)
                         policy_probability[out] = probabilities[e]
                         out += 1
                     policy_count[row] = count
                 elif k < length:
                     cell = moves[first + k]
-                    policy_cell[out] = cell if side == 0 else cell % n * n + cell // n
+                    policy_cell[out] = _as_seen(cell, side, n)
                     policy_probability[out] = _ONE
                     out += 1
                     policy_count[row] = 1
                 if replies and k + 1 < length and _has_reply(policy_count[row]):
                     cell = moves[first + k + 1]
-                    policy_cell[out] = cell if side == 0 else cell % n * n + cell // n
+                    policy_cell[out] = _as_seen(cell, side, n)
                     policy_probability[out] = positions.REPLY
                     out += 1
                     policy_count[row] += 1
@@ -304,6 +310,6 @@ def _expand(
             entry += count
             if k < length:
                 cell = moves[first + k]
-                mirrored = cell % n * n + cell // n
+                mirrored = _as_seen(cell, 1, n)
                 stones[side, 0, cell >> 3] |= 0x80 >> (cell & 7)
                 stones[side, 1, mirrored >> 3] |= 0x80 >> (mirrored & 7)

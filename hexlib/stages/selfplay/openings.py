@@ -39,7 +39,7 @@ def openings(
     drawn anew: most random positions are as good as decided, and teach little.
     """
     area = board_size**2
-    most = min(settings.random_stones, area // 2)  # the default is for larger boards
+    most = settings.most_stones(board_size)
     firsts = positions_after(board_size, [[cell] for cell in range(area)])
     boards = np.empty((area, area), np.int8)
     turned(firsts.cells, firsts.colours, board_size, boards)
