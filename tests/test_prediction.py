@@ -141,6 +141,8 @@ def test_a_training_on_several_cores_takes_less_time():
     )
     gain = one.schedule.waited["train"] / four.schedule.waited["train"]
     assert 2 < gain < 4
+    few = predicted([{"cores": 2}], SMALL | {"train": {"threads": 4}})  # as many as there are
+    assert few.schedule.waited["train"] > four.schedule.waited["train"]
 
 
 def test_a_slow_disk_is_the_bottleneck_of_what_moves_bytes():

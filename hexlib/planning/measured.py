@@ -10,7 +10,7 @@ from hexlib.errors import BadInput
 from hexlib.files import read_json
 from hexlib.planning.disk import plan
 from hexlib.planning.fleet import STARTS, Measured, Rate
-from hexlib.planning.prediction import Work, plural, works
+from hexlib.planning.prediction import THREADS_GAIN, Work, plural, works
 
 # Of each step, below benchmarks/gen_XXX.
 JOBS = {
@@ -28,7 +28,7 @@ LEAST = 0.1  # share of a job's time that is taken to be work, where its start s
 WHAT = {
     "evaluate": "positions evaluated in self-play, a job",
     "match": "positions evaluated in matches, a job",
-    "learn": "positions trained on, a job",
+    "learn": "positions trained on, a core or GPU of a job",
     "clean": "moves cleaned, a job",
     "process": "bytes of positions made, a job",
     "scatter": "bytes of positions scattered, a job",
@@ -40,6 +40,8 @@ WHAT = {
 def measured_rates(run: Path) -> Measured:
     """The rates of one job of each step of a run, such as results/default, by name.
 
+    That of training is of one of the cores or GPUs that share it.
+
     Time is that of the clock, less that of a start: the shortest job's. Only generations whose
     training is done count; `BadInput` where there is none.
     """
@@ -47,6 +49,7 @@ def measured_rates(run: Path) -> Measured:
         raise BadInput(f"{run}: no run has begun here; name a folder such as results/default")
     config = read_config(run / "config.yaml")
     planned = plan(config)
+    sharing = config.train.processes * config.train.threads**THREADS_GAIN
     amounts: dict[str, float] = {}
     times: dict[str, list[float]] = {}
     for made in planned.generations:
@@ -66,6 +69,8 @@ def measured_rates(run: Path) -> Measured:
             if seconds:
                 of_bytes = work.rate in ("process", "scatter", "gather")
                 amount = buckets if of_bytes else work.amount
+                if work.step == "train":
+                    amount /= sharing
                 amounts[work.rate] = amounts.get(work.rate, 0.0) + amount
                 times[work.rate] = times.get(work.rate, []) + seconds
     if not times:

@@ -15,7 +15,7 @@ from hexlib.run_config import Config
 
 SOLVED = 300  # positions of a shipped file, at most
 ANCHORS = 3  # fixed players
-THREADS_GAIN = 0.7  # power of the threads of a training by which it is quicker; docs/training.md
+THREADS_GAIN = 0.7  # power of the cores of a training by which it is quicker; docs/training.md
 REMEDIES = {
     "selfplay": "add machines, or lower selfplay.simulations or selfplay.games",
     "clean": "it is one job: give it a faster core and disk",
@@ -105,14 +105,13 @@ def predict(planned: Plan, fleet: Fleet, measured: Measured, path: str) -> Predi
             of = networks if network else rates
             on_gpu = gpu and network
             room = gpus if on_gpu else cores
-            slots = config.train.processes if work.step == "train" else 1
-            threads = config.train.threads if work.step == "train" and not on_gpu else 1
+            slots, speed = _shares(config, fleet, on_gpu) if work.step == "train" else (1, 1.0)
             batch = Batch(
                 work.stage,
                 work.jobs,
-                _seconds(work, fleet, of, room, slots, threads),
+                _seconds(work, fleet, of, room, slots, speed),
                 on_gpu,
-                slots * threads,
+                slots,
                 [ends[step][gen] for step, gen in _waits_for(work.step, made.number, config)
                  if gen in ends[step]],
             )  # fmt: skip
@@ -147,11 +146,20 @@ def _waits_for(step: str, gen: int, config: Config) -> Iterator[tuple[str, int]]
         yield "train", gen
 
 
+def _shares(config: Config, fleet: Fleet, on_gpu: bool) -> tuple[int, float]:
+    """How many GPUs or cores a training takes, and how much quicker it is than on one."""
+    processes = config.train.processes
+    if on_gpu:
+        return processes, processes
+    # Snakemake gives no job more cores than there are.
+    cores = min(processes * config.train.threads, max(one.cores for one in fleet.machines))
+    return cores, cores**THREADS_GAIN
+
+
 def _seconds(
-    work: Work, fleet: Fleet, rates: list[Rates], room: list[int], processes: int, threads: int
+    work: Work, fleet: Fleet, rates: list[Rates], room: list[int], slots: int, speed: float
 ) -> list[float]:
     """Of one job on each kind of machine: of computing or of the disk, whichever takes longer."""
-    slots, speed = processes * threads, processes * threads**THREADS_GAIN
     at_once = min(work.jobs, sum(room) // slots, fleet.jobs or work.jobs)
     machines = sum(m.count for m, free in zip(fleet.machines, room, strict=True) if free)
     on_one = max(1.0, at_once / max(machines, 1))

@@ -25,7 +25,7 @@ from hexlib.stages.train.book import Book, TensorBoard
 from hexlib.stages.train.data import Data, choose_streams, digest, open_data
 
 SAVE_SECONDS = 30.0
-# What no weight depends on: it may change before an interrupted training goes on.
+# What no weight depends on but by rounding: it may change before an interrupted training goes on.
 FREE = {"keep_last", "keep_every", "sources", "decay_generations"}
 FREE |= {"processes", "threads", "sweep", "sweep_by"}
 
