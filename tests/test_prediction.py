@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 from synthetic_run import make_run
 
 from hexlib import cli
@@ -13,7 +14,7 @@ from hexlib.errors import BadInput
 from hexlib.planning import fleet
 from hexlib.planning.disk import plan
 from hexlib.planning.measured import measured_rates
-from hexlib.planning.prediction import predict
+from hexlib.planning.prediction import THREADS_GAIN, predict
 from hexlib.planning.schedule import Batch, run
 from hexlib.run_config import Config
 
@@ -197,6 +198,10 @@ def test_rates_of_the_file_come_first_then_those_of_a_run(tmp_path):
     by_source = {rate.source: rate.value for rate in found.rates}
     assert by_source["given in fleet.yaml: by hand"] == 7
     assert by_source["given in fleet.yaml: job_seconds"] == pytest.approx(1 / 3)
+    config["train"]["threads"] = 2
+    (made / "config.yaml").write_text(yaml.safe_dump(config))
+    of_a_core = measured["learn"].value / 2**THREADS_GAIN
+    assert measured_rates(made)["learn"].value == pytest.approx(of_a_core)
     with pytest.raises(BadInput, match="no run has begun here"):
         measured_rates(tmp_path)
 
