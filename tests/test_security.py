@@ -54,7 +54,7 @@ def test_shell_commands_quote_every_path(path):
     plain |= {"params.generation", "params.board", "params.command", "params.earlier"}
     plain |= {"params.shared", "wildcards.bucket", "resources.partial"}
     plain |= {"resources.batch_size", "resources.cache_size"}
-    plain |= {"resources.keep_last", "resources.keep_every"}
+    plain |= {"resources.keep_last", "resources.keep_every", "resources.training_threads"}
     for command in re.findall(r"shell:\n((?: +\".*\"\n)+)", path.read_text()):
         for name, quoted in re.findall(r"\{([\w.]+)(:q)?\}", command):
             assert quoted or name in plain, name
