@@ -5,6 +5,7 @@
 
 import argparse
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import matplotlib
@@ -21,15 +22,22 @@ PANELS = {
 }
 
 
+def generations(run: Path) -> Iterator[tuple[Path, float]]:
+    """The folder of each generation of a run, and all positions evaluated until then."""
+    logs = run.parents[1] / "logs" / run.name
+    total = 0.0
+    for folder in sorted(run.glob("gen_*")):
+        if pace := read_pace(logs / folder.name / "selfplay"):
+            total += pace.evaluated
+        yield folder, total
+
+
 def progress(run: Path) -> pd.DataFrame:
     """A row a generation of a run: its board, all positions evaluated until then, and what its
     network gets right, as shares, in a column for each panel.
     """
-    logs = run.parents[1] / "logs" / run.name
-    rows, total = [], 0.0
-    for folder in sorted(run.glob("gen_*")):
-        if pace := read_pace(logs / folder.name / "selfplay"):
-            total += pace.evaluated
+    rows = []
+    for folder, total in generations(run):
         solved = folder / "evaluate/solved.json"
         if not solved.exists():
             continue

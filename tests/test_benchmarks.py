@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from slow_twin import connects
 
@@ -184,26 +185,58 @@ def test_train_prints_rates_and_memory(run):
     assert re.search(r"with 100,000 positions \(0\.0 GB\) on disk: -?[\d,]+ MB;", printed)
 
 
-def test_progress_counts_what_was_evaluated_and_draws_it(tmp_path):
-    for gen, (asked, right) in enumerate([(1000, 0.5), (3000, 0.75)]):
-        name = f"run/gen_{gen:03d}"
-        log = tmp_path / "logs" / name / "selfplay/shard_0000.log"
-        log.parent.mkdir(parents=True)
-        line = "selfplay shard_0000: {}, {:,} positions asked for, {}% of them in the cache\n"
-        halfway, whole = ("4 of 9 games, 1/s", asked // 2, 0), ("9 games in 5 s, 2/s", asked, 10)
-        log.write_text(line.format(*halfway) + line.format(*whole))
-        solved = tmp_path / "results" / name / "evaluate/solved.json"
-        solved.parent.mkdir(parents=True)
-        shares = {"move_accuracy": right, "value_accuracy": right}
-        solved.write_text(json.dumps({"board_size": 5, "raw": shares, "search": shares}))
-    picture = tmp_path / "progress.svg"
-    script = REPOSITORY / "benchmarks/progress.py"
+def log_of_selfplay(root, generation, asked):
+    """What self-play leaves of a generation of `root`/results/run, a tenth from the cache."""
+    log = root / f"logs/run/{generation}/selfplay/shard_0000.log"
+    log.parent.mkdir(parents=True)
+    line = "selfplay shard_0000: {}, {:,} positions asked for, {}% of them in the cache\n"
+    halfway, whole = ("4 of 9 games, 1/s", asked // 2, 0), ("9 games in 5 s, 2/s", asked, 10)
+    log.write_text(line.format(*halfway) + line.format(*whole))
+
+
+def drawn(script, *arguments):
+    """What a script prints that draws a picture."""
     done = subprocess.run(
-        [sys.executable, script, tmp_path / "results/run", "--output", picture],
+        [sys.executable, REPOSITORY / "benchmarks" / script, *arguments],
         capture_output=True,
         text=True,
     )
     assert done.returncode == 0, done.stderr
-    last = done.stdout.split()[-5:]
+    return done.stdout
+
+
+def test_progress_counts_what_was_evaluated_and_draws_it(tmp_path):
+    for gen, (asked, right) in enumerate([(1000, 0.5), (3000, 0.75)]):
+        log_of_selfplay(tmp_path, f"gen_{gen:03d}", asked)
+        solved = tmp_path / f"results/run/gen_{gen:03d}/evaluate/solved.json"
+        solved.parent.mkdir(parents=True)
+        shares = {"move_accuracy": right, "value_accuracy": right}
+        solved.write_text(json.dumps({"board_size": 5, "raw": shares, "search": shares}))
+    picture = tmp_path / "progress.svg"
+    last = drawn("progress.py", tmp_path / "results/run", "--output", picture).split()[-5:]
     assert [float(cell) for cell in last] == [5, 3600, 0.75, 0.75, 0.75]  # nine tenths of 4,000
     assert "run, 5×5" in picture.read_text()
+
+
+def test_progress_won_plays_each_generation_once_on_each_board(tmp_path):
+    def learned(generation):
+        folder = tmp_path / "results/run" / generation / "train"
+        folder.mkdir(parents=True)
+        network = random_network(Net(blocks=1, channels=8), 0)
+        save_checkpoint(folder / "checkpoint.pt", Checkpoint(network, [5]))
+        log_of_selfplay(tmp_path, generation, 1000)
+
+    picture = tmp_path / "won.svg"
+    options = ("--sizes", "5", "7", "--games", "4", "--output", picture)
+    learned("gen_000")
+    first = drawn("progress_won.py", tmp_path / "results/run", *options)
+    assert first.count("evaluated 900,") == 2
+    learned("gen_001")
+    second = drawn("progress_won.py", tmp_path / "results/run", *options)
+    assert second.count("evaluated 1800,") == 2
+    assert "generation 0" not in second
+    table = pd.read_csv(picture.with_suffix(".csv"))
+    assert table[["generation", "board"]].values.tolist() == [[0, 5], [0, 7], [1, 5], [1, 7]]
+    assert (table["games"] == 4).all()
+    assert table["won"].between(0, 3).all()  # by a random network
+    assert "7×7" in picture.read_text()
