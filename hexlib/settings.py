@@ -49,10 +49,14 @@ class CurriculumStep(Section):
 
 
 class Net(Section):
-    """The size of a network made from random weights."""
+    """The shape of a network made from random weights."""
 
     blocks: int = Field(4, ge=1, le=40, description="Residual blocks.")
     channels: int = Field(32, ge=8, le=512, multiple_of=8, description="Channels of a block.")
+    symmetric: bool = Field(
+        True,
+        description="Whether the weights are tied so that a board and its 180° turn are the same.",
+    )
 
 
 class Selfplay(Section):

@@ -12,14 +12,15 @@ from hexlib.nn.model import random_network
 from hexlib.printing import in_words
 from hexlib.settings import Net
 
+NET = Net(blocks=1, channels=8)
+
 
 @pytest.fixture
 def products(tmp_path):
     games = random_games(5, 30)
     write_games(tmp_path / "g.trmph", [games], {"kind": "games", "board_size": 5})
     write_search(tmp_path / "g.search.npz", made_up_search(games), {"games": 30})
-    network = random_network(Net(blocks=1, channels=8), 0)
-    save_checkpoint(tmp_path / "c.pt", Checkpoint(network, [5], {"seed": 0}))
+    save_checkpoint(tmp_path / "c.pt", Checkpoint(random_network(NET, 0), [5], {"seed": 0}))
     files.write_json(tmp_path / "s.json", {"kind": "clean", "schema": 1, "records": 30})
     return tmp_path
 
@@ -29,7 +30,7 @@ def products(tmp_path):
     [
         ("g.trmph", {"kind": "games", "board_size": 5, "records": 30, "unreadable": 0}),
         ("g.search.npz", {"kind": "search", "games": 30}),
-        ("c.pt", {"kind": "checkpoint", "board_sizes": [5], "net": {"blocks": 1, "channels": 8}}),
+        ("c.pt", {"kind": "checkpoint", "board_sizes": [5], "net": NET.model_dump()}),
         ("s.json", {"kind": "clean", "records": 30}),
     ],
 )

@@ -117,7 +117,8 @@ def load_checkpoint(path: Path | str) -> Checkpoint:
     """Read a checkpoint; the network is in evaluation mode, on the CPU."""
     content = load(path, "checkpoint")
     try:
-        settings = Net.model_validate(content["net"])
+        # Those made before there was such a thing do not say it.
+        settings = Net.model_validate({"symmetric": False} | content["net"])
         board_sizes = [int(size) for size in content["board_sizes"]]
         lineage = dict(content["lineage"])
         with torch.device("meta"):  # without memory, which wrong settings may ask too much of

@@ -13,6 +13,7 @@ from torch.nn.parallel import DistributedDataParallel
 from hexlib.nn import parallel
 from hexlib.nn.batches import Batch
 from hexlib.nn.device import Device
+from hexlib.nn.equivariance import Tie
 from hexlib.nn.model import Auxiliary, HexNet
 from hexlib.settings import Train
 
@@ -164,6 +165,12 @@ class Trainer:
         self._averaged = [ours[name] for name in floats]
         self._followed = [theirs[name] for name in floats]
         self._steps = 0  # of the optimiser
+        self._tie = self._tied_statistics = None
+        if network.settings.symmetric:
+            auxiliary = self.learner.auxiliary.named_parameters()
+            self._tie = Tie([*network.named_parameters(), *auxiliary])
+            self._tie.average(self._tie.tensors)  # for the heads, and what rounding has left
+            self._tied_statistics = Tie(network.named_buffers())
 
     def state(self) -> dict[str, Any]:
         """All that a later step depends on."""
@@ -203,10 +210,14 @@ class Trainer:
         figures = losses(outputs, batch, self.settings)
         self.optimiser.zero_grad(set_to_none=True)
         figures["loss"].backward()
+        if self._tie:
+            self._tie.average([p.grad for p in self._tie.tensors if p.grad is not None])
         figures["gradient_norm"] = torch.nn.utils.clip_grad_norm_(
             self.learner.parameters(), self.settings.gradient_clip
         )
         self.optimiser.step()
+        if self._tied_statistics:
+            self._tied_statistics.average(self._tied_statistics.tensors)
         # The average moves towards the weights: at first quickly, away from the random ones.
         warm = (1 + self._steps) / (10 + self._steps)
         decay = min(warm, self.settings.moving_average)

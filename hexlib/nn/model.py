@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from hexlib.nn import parallel
+from hexlib.nn.equivariance import Tie
 from hexlib.settings import Net
 
 PLANES = 2
@@ -182,4 +183,12 @@ def random_network(settings: Net, seed: int) -> HexNet:
     """A network with random weights that depend on `seed` alone."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return HexNet(settings)
+        network = HexNet(settings)
+    if settings.symmetric:
+        tie = Tie(network.named_parameters())
+        tie.average(tie.tensors)
+        with torch.no_grad():
+            for weights in tie.tensors:
+                if weights.ndim > 1:  # the mean of two has less variance than each
+                    weights *= 2**0.5
+    return network
