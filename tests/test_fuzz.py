@@ -60,6 +60,14 @@ def test_damaged_files_end_in_one_line(name):
     check()
 
 
+@pytest.mark.parametrize("name", targets.TARGETS)
+def test_what_fuzzing_has_grown_ends_in_one_line(name):
+    inputs = targets.grown(name)
+    assert len(inputs) > 10
+    for data in inputs:
+        targets.feed(name, data)
+
+
 @pytest.mark.parametrize(
     "path", sorted(CORPUS.glob("*/*")), ids=lambda p: f"{p.parent.name}/{p.name}"
 )

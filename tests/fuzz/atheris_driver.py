@@ -1,7 +1,8 @@
 """Fuzz a reader with atheris: `atheris_driver.py TARGET FOLDER [libFuzzer options]`.
 
-The corpus grows in FOLDER. Modules with compiled functions are not instrumented, since numba
-compiles the byte code that it finds. `make fuzz` runs all targets.
+The corpus grows in FOLDER, from seeds and from what it had grown to before. Modules with compiled
+functions are not instrumented, since numba compiles the byte code that it finds. `make fuzz` runs
+all targets.
 """
 
 import sys
@@ -28,10 +29,10 @@ with atheris.instrument_imports(include=["hexlib", "zipfile", "json"], exclude=c
 
 
 def main() -> None:
-    """Write the seeds of the target into the folder, then fuzz until told to stop."""
+    """Write the target's seeds and corpus into the folder, then fuzz until told to stop."""
     name, folder = sys.argv.pop(1), Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
-    for k, seed in enumerate(targets.TARGETS[name][1]()):
+    for k, seed in enumerate([*targets.TARGETS[name][1](), *targets.grown(name)]):
         (folder / f"seed_{k}").write_bytes(seed)
         targets.feed(name, seed)  # imports and compiles, which would count as slow
     atheris.Setup(sys.argv, lambda data: targets.feed(name, data))
