@@ -6,6 +6,7 @@
 import argparse
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import matplotlib
@@ -47,13 +48,21 @@ def progress(run: Path) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def draw(runs: dict[str, pd.DataFrame], output: Path) -> None:
-    """A panel for each share, a line for each board of each run."""
-    shown = FuncFormatter(lambda share, _: f"{100 * share:g} %")
+@contextmanager
+def figure_for(output: Path, width: float, height: float) -> Iterator[Figure]:
+    """An empty figure, in inches, which is written in the end: the same bytes each time."""
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
         matplotlib.rcParams |= {"svg.hashsalt": "hexlib", "svg.fonttype": "none", "font.size": 9}
-        figure = Figure(figsize=(10, 3.4), layout="constrained")
+        figure = Figure(figsize=(width, height), layout="constrained")
+        yield figure
+        figure.savefig(output, metadata={"Date": None} if output.suffix == ".svg" else None)
+
+
+def draw(runs: dict[str, pd.DataFrame], output: Path) -> None:
+    """A panel for each share, a line for each board of each run."""
+    shown = FuncFormatter(lambda share, _: f"{100 * share:g} %")
+    with figure_for(output, 10, 3.4) as figure:
         axes = figure.subplots(1, len(PANELS), sharex=True)
         for axis, panel in zip(axes, PANELS, strict=True):
             for number, (name, table) in enumerate(runs.items()):
@@ -76,7 +85,6 @@ def draw(runs: dict[str, pd.DataFrame], output: Path) -> None:
             axis.grid(alpha=0.3)
         axes[0].set_ylabel("wrong on solved positions")
         axes[-1].legend(frameon=False)
-        figure.savefig(output, metadata={"Date": None} if output.suffix == ".svg" else None)
 
 
 def main() -> None:

@@ -11,11 +11,9 @@ import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
-import matplotlib
 import pandas as pd
-from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter, PercentFormatter
-from progress import generations
+from progress import figure_for, generations
 
 from hexlib.ladder import wilson
 from hexlib.nn.checkpoint import load_checkpoint, shipped
@@ -53,10 +51,7 @@ def won(checkpoint: Path, size: int, games: int) -> int:
 
 def draw(table: pd.DataFrame, output: Path) -> None:
     """A line for each board, its points filled where that board was learned; Wilson's intervals."""
-    with matplotlib.rc_context():
-        matplotlib.rcdefaults()
-        matplotlib.rcParams |= {"svg.hashsalt": "hexlib", "svg.fonttype": "none", "font.size": 9}
-        figure = Figure(figsize=(7, 3.6), layout="constrained")
+    with figure_for(output, 7, 3.6) as figure:
         axis = figure.subplots()
         for number, (size, rows) in enumerate(table.groupby("board")):
             rows = rows.sort_values("evaluated")
@@ -80,7 +75,6 @@ def draw(table: pd.DataFrame, output: Path) -> None:
         axis.yaxis.set_major_formatter(PercentFormatter(1))
         axis.grid(alpha=0.3)
         axis.legend(frameon=False, loc="upper left")
-        figure.savefig(output, metadata={"Date": None} if output.suffix == ".svg" else None)
 
 
 def main() -> None:
