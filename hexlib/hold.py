@@ -5,15 +5,18 @@ The workflow keeps `RUN/.running/workflow` locked, and every job of it shares a 
 left to be unlocked by hand, and jobs that outlive a killed workflow are seen.
 """
 
+import contextlib
 import fcntl
 import json
 import os
+import select
 import signal
 import socket
 import sys
 import threading
 import time
 from collections.abc import Callable
+from operator import methodcaller
 from pathlib import Path
 from types import FrameType
 from typing import IO, Any
@@ -26,6 +29,7 @@ from hexlib.errors import BadInput, Interrupted
 FOLDER = ".running"
 VARIABLE = "HEXLIB_WORKFLOW"  # in a job's environment: the run's folder and the workflow's token
 LOOK_SECONDS = 0.5  # how often a job looks after its workflow
+TIDY_SECONDS = 1.5  # that Snakemake has after the last job was killed
 PATIENCE = 15.0  # seconds that a workflow waits for what an earlier one has left to end
 
 _held: list[IO[str]] = []  # an open file is a lock that is held
@@ -128,41 +132,60 @@ def _is_alive(folder: Path, token: dict[str, Any]) -> bool:
 
 
 class Stop:
-    """What a workflow does on SIGINT and SIGTERM: its jobs stop, and are waited for."""
+    """What a workflow does on SIGINT and SIGTERM: its jobs stop, and are waited for.
 
-    def __init__(self, run: Path | str):
-        self.run = run
+    A thread of its own sees to the jobs. The main thread is Snakemake's, which may be held up, may
+    drop what is raised there while it writes to its log, and takes seconds to tidy up thousands of
+    jobs that it will not do.
+    """
+
+    def __init__(self, run: Path | str, local: bool):
+        """Of the run's workflow; `local` if no job of it is on another machine."""
+        self.run, self.local = run, local
         self.signum = 0
 
     def listen(self) -> None:
         """From here on, stop on a signal. Snakemake by itself would let its jobs run to the end."""
+        numbers, wakeup = os.pipe()
+        os.set_blocking(wakeup, False)
+        # Written to at once, whatever the main thread does.
+        signal.set_wakeup_fd(wakeup, warn_on_full_buffer=False)
+        threading.Thread(target=self._end, args=(numbers,), daemon=True).start()
         for signum in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(signum, self._stop)
+            signal.signal(signum, self._interrupt)
 
-    def _stop(self, signum: int, frame: FrameType | None) -> None:
-        _of_jobs(lambda job: job.send_signal(signum))
-        if self.signum:
-            return
-        self.signum = signum
-        # A job ends by itself in time; this is for one that hangs.
-        kill = threading.Timer(signals.GRACE_SECONDS + 1, _of_jobs, [psutil.Process.kill])
-        kill.daemon = True
-        kill.start()
-        raise KeyboardInterrupt  # on which Snakemake's scheduler ends
+    def _interrupt(self, signum: int, frame: FrameType | None) -> None:
+        if not self.signum:
+            self.signum = signum
+            raise KeyboardInterrupt  # on which Snakemake's scheduler ends
+
+    def _end(self, numbers: int) -> None:
+        """Pass the signals on to the jobs, and end what does not end by itself in time."""
+        (signum,) = os.read(numbers, 1)
+        end = time.monotonic() + signals.GRACE_SECONDS + 1
+        _of_jobs(methodcaller("send_signal", signum))
+        while select.select([numbers], [], [], max(0, end - time.monotonic()))[0]:
+            _of_jobs(methodcaller("send_signal", *os.read(numbers, 1)))
+        _of_jobs(psutil.Process.kill)
+        if self.local:  # else jobs elsewhere are taken back yet
+            time.sleep(TIDY_SECONDS)
+            self._say_stopped()
+            os._exit(128 + signum)
 
     def leave(self) -> None:
         """Once the workflow has ended: if by a signal, exit as it asks when all jobs have ended."""
         if self.signum:
             no_jobs(self.run)
-            print(f"{self.run}: stopped; run the same command to go on", file=sys.stderr)
+            self._say_stopped()
             sys.exit(128 + self.signum)
+
+    def _say_stopped(self) -> None:
+        print(f"{self.run}: stopped; run the same command to go on", file=sys.stderr)
 
 
 def _of_jobs(act: Callable[[psutil.Process], None]) -> None:
     """Do something to each job: what the shells run that this process has started."""
     for shell in psutil.Process().children():
-        try:
+        with contextlib.suppress(psutil.Error):
             for job in shell.children() or [shell]:
                 act(job)
-        except psutil.NoSuchProcess:
-            continue

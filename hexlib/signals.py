@@ -10,7 +10,7 @@ from types import FrameType
 
 from hexlib.errors import Interrupted
 
-GRACE_SECONDS = 8.0  # after a signal; what is on disk by then is all that is kept
+GRACE_SECONDS = 6.0  # after a signal; what is on disk by then is all that is kept
 RETRY_SECONDS = 0.05
 STOPPED = "stopped; run the same command again"
 

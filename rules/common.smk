@@ -252,7 +252,7 @@ resource_scopes:
 
 # Before and after all jobs.
 
-STOP = hold.Stop(RUN)
+STOP = hold.Stop(RUN, local=workflow.local_exec)
 
 
 def begin():
