@@ -169,18 +169,21 @@ class Stop:
         _of_jobs(psutil.Process.kill)
         if self.local:  # else jobs elsewhere are taken back yet
             time.sleep(TIDY_SECONDS)
-            self._say_stopped()
-            os._exit(128 + signum)
+            self._exit(signum)
 
     def leave(self) -> None:
         """Once the workflow has ended: if by a signal, exit as it asks when all jobs have ended."""
         if self.signum:
             no_jobs(self.run)
-            self._say_stopped()
-            sys.exit(128 + self.signum)
+            self._exit(self.signum)
 
-    def _say_stopped(self) -> None:
-        print(f"{self.run}: stopped; run the same command to go on", file=sys.stderr)
+    def _exit(self, signum: int) -> None:
+        """Exit at once: to take thousands of planned jobs apart would take Python seconds."""
+        with contextlib.suppress(OSError):  # nobody may be listening any more
+            print(
+                f"{self.run}: stopped; run the same command to go on", file=sys.stderr, flush=True
+            )
+        os._exit(128 + signum)
 
 
 def _of_jobs(act: Callable[[psutil.Process], None]) -> None:

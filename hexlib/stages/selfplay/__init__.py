@@ -147,6 +147,7 @@ def play(
 
     for lane in lanes:
         settle(lane, think(lane, begin(lane.first + np.arange(lane.search.slots))))
+    signals.defer()
     while asked:
         done_games = len(journal.games)
         progress.update(done_games, _pace(evaluator))
@@ -253,7 +254,6 @@ def run(
         if keys:
             lanes = lanes_of(settings, evaluator, min(settings.batch_size, len(keys)))
             progress = logs.Progress(name, "games", games, len(saved))
-            signals.defer()
             play(lanes, evaluator, settings, keys, journal, progress)
             progress.finish(len(journal.games), _pace(evaluator))
     played = [game for game in journal.games if game.game in wanted]
