@@ -106,7 +106,7 @@ def on_a_terminal(command, environment):
 
     reader = threading.Thread(target=read)
     reader.start()
-    process.wait(120)
+    process.wait(300)
     reader.join(10)
     os.close(ours)
     return said.decode()
