@@ -9,14 +9,13 @@ import psutil
 import pytest
 
 WORKFLOW = """
-    import signal, subprocess, threading, time
+    import signal, subprocess, time
     from hexlib import hold, signals
 
     signals.GRACE_SECONDS, hold.TIDY_SECONDS = -0.8, 0.1
     for job in ("sleep 60", "(trap '' TERM; exec sleep 60)"):  # the second one ignores the signal
         subprocess.Popen(["bash", "-c", f"{job}; true"])
     time.sleep(1)  # until the shells have started their jobs
-    threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
     hold.Stop("a-run", local=True).listen()
     print("ready", flush=True)
 """
@@ -28,7 +27,7 @@ DROPS_WHAT_IS_RAISED = """
             pass
 """
 HEARS_NOTHING = """
-    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])  # another thread gets it
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])  # its other thread gets it
     time.sleep(60)
 """
 
