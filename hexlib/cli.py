@@ -7,6 +7,7 @@ texts are those of the configuration.
 """
 
 import argparse
+import faulthandler
 import importlib
 import os
 import shlex
@@ -63,6 +64,9 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a verb; returns the exit code: 0 done, 1 our failure, 2 bad input, 128 + a signal."""
     arguments = parser().parse_args(argv)
+    # A crash of native code says where, in the job's output, if it has one.
+    if sys.__stderr__ and not faulthandler.is_enabled():
+        faulthandler.enable(sys.__stderr__)
     try:
         with signals.listening():
             hold.join()

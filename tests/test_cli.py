@@ -3,6 +3,7 @@
 import importlib
 import json
 import os
+import signal
 import subprocess
 import sys
 
@@ -135,6 +136,26 @@ def test_signals_and_failures_have_their_exit_codes(monkeypatch, tmp_path, capsy
     monkeypatch.setattr(report, "run", fail)
     assert cli.main(arguments) == 1
     assert "ZeroDivisionError: ours" in log.read_text()
+
+
+def test_a_crash_of_native_code_says_where():
+    script = (
+        "import ctypes; from hexlib import cli, hold\n"
+        "hold.join = lambda: ctypes.string_at(0)\n"
+        "cli.main(['inspect', 'nothing'])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == -signal.SIGSEGV
+    assert "Segmentation fault" in done.stderr
+    assert "hexlib/cli.py" in done.stderr
+
+
+def test_a_command_needs_no_standard_error(checkpoint):
+    closed = ["sh", "-c", 'exec "$@" 2>&-', "sh"]
+    command = [sys.executable, "-m", "hexlib.cli", "inspect", str(checkpoint)]
+    done = subprocess.run([*closed, *command], capture_output=True, text=True)
+    assert done.returncode == 0
+    assert "parameters" in done.stdout
 
 
 def test_a_reader_that_has_seen_enough_is_no_failure(checkpoint):
