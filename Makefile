@@ -28,7 +28,7 @@ test: lint ## Lint, type-check and test
 	@pytest --numprocesses 2 --dist loadfile
 
 test-slow: $(CLUSTER) ## The tests that take minutes
-	@if grep -rqs 'mark\.slow' tests; then pytest -m slow; else echo 'There are no slow tests.'; fi
+	@if grep -rqs 'mark\.slow' tests; then pytest -m slow --numprocesses 2 --dist loadfile; else echo 'There are no slow tests.'; fi
 
 kill-campaign: $(DEV) ## Kill a small run at KILLS=200 moments; its products must be the same bytes
 	@python tests/kill_campaign.py --kills $(or $(KILLS),200)

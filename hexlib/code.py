@@ -55,8 +55,16 @@ def _source(name: str, package: Path) -> Path | None:
     return next((path for path in candidates if path.is_file()), None)
 
 
-def _imports(name: str, path: Path, package: Path) -> Iterator[str]:
-    """Modules of the package that a module names in its import statements, wherever they stand."""
+@functools.cache
+def _imports(name: str, path: Path, package: Path) -> tuple[str, ...]:
+    """Modules of the package that a module names in its import statements, wherever they stand.
+
+    Nearly all stages ask for nearly all modules, and each walk through a module's tree is long.
+    """
+    return tuple(_named(name, path, package))
+
+
+def _named(name: str, path: Path, package: Path) -> Iterator[str]:
     here = name.split(".") if path.name == "__init__.py" else name.split(".")[:-1]
     for node in ast.walk(_parse(path)):
         if isinstance(node, ast.Import):

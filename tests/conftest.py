@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 
 REPOSITORY = Path(__file__).parents[1]
 PARTS = ("Snakefile", "rules", "config", "profiles", "envs", "hexlib")
@@ -114,3 +115,20 @@ def new_project(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Proje
         return new_project_in(tmp_path_factory.mktemp("project"), stand_in)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, str]:
+    """A project in which `snakemake train report` has run to its end, and what it said.
+
+    It is made once for all of the processes that test: read it, or work in a copy.
+    """
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    folder, said = shared / "finished", shared / "finished.txt"
+    with FileLock(shared / "finished.lock"):
+        if not said.exists():
+            project = new_project_in(folder, stand_in=False)
+            said.write_text(project.run("train", "report", "--configfile", TINY, timeout=900))
+    return Project(folder, stand_in=False), said.read_text()

@@ -31,10 +31,15 @@ def package(tmp_path: Path) -> Path:
     return folder
 
 
+def forget():
+    """What a new process would not know."""
+    for known in (code._parse, code._statements, code._imports):
+        known.cache_clear()
+
+
 def versions(package: Path) -> dict[str, str]:
     """Digests of both modules of `high`, parsed anew as a new process would."""
-    code._parse.cache_clear()
-    code._statements.cache_clear()
+    forget()
     return {name: code_version(f"pack.high.{name}", package) for name in ("play", "wash")}
 
 
@@ -98,8 +103,7 @@ def test_search_is_code_of_selfplay_but_not_of_clean():
 
 def test_a_file_is_parsed_once_for_all_stages(monkeypatch):
     """Each command of Snakemake asks for all versions before it does anything."""
-    code._parse.cache_clear()
-    code._statements.cache_clear()
+    forget()
     parsed = []
     parse = ast.parse
 

@@ -21,10 +21,10 @@ def wire():
         wire.shutdown()
 
 
-def test_products_in_a_bucket_are_those_of_a_folder(wire, new_project, tmp_path):
+def test_products_in_a_bucket_are_those_of_a_folder(wire, finished, new_project, tmp_path):
     command = ("train", "report", "--cores", "2", "--configfile", TINY)
-    local, remote = new_project(stand_in=False), new_project(stand_in=False)
-    local.run(*command, timeout=900)
+    local = finished[0].copy(tmp_path / "local")
+    remote = new_project(stand_in=False)
     stored = (
         *("--workflow-profile", "profiles/s3"),
         *("--default-storage-prefix", f"s3://{bucket.NAME}"),
@@ -39,7 +39,7 @@ def test_products_in_a_bucket_are_those_of_a_folder(wire, new_project, tmp_path)
     again = remote.snakemake(*command, *stored, env=bucket.KEYS)
     assert "Nothing to be done" in again.stdout, again.stdout
 
-    found = Project(tmp_path, stand_in=False)
+    found = Project(tmp_path / "found", stand_in=False)
     bucket.download(wire.target[1], found.folder)
     assert len(list((found.folder / "logs/tiny").rglob("*.log"))) == 33
     # The settings in force stay where Snakemake runs.

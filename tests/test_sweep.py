@@ -111,6 +111,7 @@ def test_a_sweep_without_success_is_an_error(trials, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_four_trials_of_the_tiny_run(new_project):
     """Two networks, each with a loss that is finite and with one that is not."""
     project = new_project(stand_in=False)
