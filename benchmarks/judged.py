@@ -21,6 +21,7 @@ from hexlib.settings import Inference
 from hexlib.stages.evaluate.solved import COLUMNS
 
 AT_ONCE = 128  # searches
+C_SCALE = 0.1  # with which the judgements were made that docs/recipe.md compares by
 FULLEST = 0.6  # of the board's cells
 FEWER = 5  # times fewer simulations judge each move of a won position than judge the position
 
@@ -73,7 +74,7 @@ class Judge:
 
     def values(self, games: list[list[int]], simulations: int) -> np.ndarray:
         """For the player to move after each game, float32 [K]."""
-        search = GumbelSearch(AT_ONCE, self.board_size, simulations, noise_scale=0)
+        search = GumbelSearch(AT_ONCE, self.board_size, simulations, noise_scale=0, c_scale=C_SCALE)
         boards = positions_after(self.board_size, games)
         found = search_all(search, self._evaluator, boards, np.zeros(len(games), np.uint64))
         forced = np.flatnonzero(np.isnan(found.value))  # where the search has one move to look at

@@ -76,6 +76,12 @@ class Selfplay(Section):
     considered: int = Field(
         16, ge=1, description="Moves that compete at the root at most (gumbel's m)."
     )
+    c_scale: float = Field(
+        0.4,
+        gt=0,
+        le=10,
+        description="How much what a search saw of moves counts against the policy (gumbel).",
+    )
     widths: list[int] = Field([13, 8], description="Moves kept at each level (minimax).")
     temperature: float = Field(
         1.0, ge=0, le=10, description="Of the move choice at the first ply; 0 takes the best move."
@@ -116,6 +122,16 @@ class Selfplay(Section):
     )
     cheap_simulations: int = Field(
         4, ge=1, le=10000, description="Simulations of the other moves (gumbel)."
+    )
+    early_simulations: int = Field(
+        0,
+        ge=0,
+        le=10000,
+        description="Simulations of a move while fewer than `early_stones` stones lie on the board"
+        " (gumbel); 0: as of any other.",
+    )
+    early_stones: int = Field(
+        4, ge=0, description="See `early_simulations`; of those of a random opening too."
     )
     resign_value: float = Field(
         0.0,

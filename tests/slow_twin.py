@@ -5,7 +5,7 @@ import numpy as np
 from hexlib import rng
 from hexlib.game.board import BLUE, RED
 from hexlib.search.halving import considered_visits
-from hexlib.search.qtransform import C_SCALE, C_VISIT, SMALLEST_RANGE
+from hexlib.search.qtransform import C_VISIT, SMALLEST_RANGE
 
 STEPS = [(0, 1), (0, -1), (1, 0), (-1, 0), (-1, 1), (1, -1)]
 
@@ -43,8 +43,8 @@ def wins(grid: np.ndarray, colour: int) -> list[int]:
 class Node:
     """A position of the search."""
 
-    def __init__(self, grid: np.ndarray, colour: int):
-        self.grid, self.colour = grid, colour
+    def __init__(self, grid: np.ndarray, colour: int, c_scale: float):
+        self.grid, self.colour, self.c_scale = grid, colour, c_scale
         own, others = wins(grid, colour), wins(grid, BLUE + RED - colour)
         self.solved = 1 if own else (-1 if len(others) > 1 else 0)
         self.moves = own or others or np.flatnonzero(grid.ravel() == 0).tolist()
@@ -58,7 +58,7 @@ class Node:
     def child(self, move: int) -> "Node":
         grid = self.grid.copy()
         grid.flat[move] = self.colour
-        return Node(grid, BLUE + RED - self.colour)
+        return Node(grid, BLUE + RED - self.colour, self.c_scale)
 
     def evaluate(self, evaluator) -> None:
         """Ask the network, which sees the board of the player to move, turned."""
@@ -93,7 +93,8 @@ class Node:
         completed, mixed = self.completed()
         low = min([mixed, *completed.values()])
         high = max([mixed, *completed.values()])
-        scale = (C_VISIT + max(self.visits.values())) * C_SCALE / max(high - low, SMALLEST_RANGE)
+        growth = (C_VISIT + max(self.visits.values())) * self.c_scale
+        scale = growth / max(high - low, SMALLEST_RANGE)
         return {move: (value - low) * scale for move, value in completed.items()}
 
     def improved(self) -> dict[int, float]:
@@ -104,13 +105,15 @@ class Node:
         return {move: weight / sum(weights.values()) for move, weight in weights.items()}
 
 
-def gumbel_search(grid, colour, evaluator, simulations, considered, key, noise_scale=1.0):
+def gumbel_search(
+    grid, colour, evaluator, simulations, considered, key, noise_scale=1.0, c_scale=0.2
+):
     """What a search of one position finds.
 
     The move, the improved policy {cell: probability}, the simulations done, and the value of that
     policy (NaN where the move is forced).
     """
-    root = Node(grid, colour)
+    root = Node(grid, colour, c_scale)
     if root.solved or root.forced:
         pick = int(rng.below(key, 0, len(root.moves))) if noise_scale else 0
         share = 0.0 if root.solved == -1 else 1 / len(root.moves)

@@ -69,6 +69,7 @@ def test_board_prints_rates_and_keeps_the_rest_of_its_page(run, tmp_path):
     assert printed.strip() in written
 
 
+@pytest.mark.slow
 def test_inference_prints_a_rate_for_each_board(run):
     header, _, *table = rows(run("inference"))
     column = header.index("torch float32")
@@ -76,6 +77,7 @@ def test_inference_prints_a_rate_for_each_board(run):
     assert all(positive(row[column]) for row in table)
 
 
+@pytest.mark.slow
 def test_selfplay_prints_speed_start_and_memory(run):
     table = rows(run("selfplay"))
     ours = [row for row in table if row[1].startswith("hexlib, torch")]
@@ -87,6 +89,7 @@ def test_selfplay_prints_speed_start_and_memory(run):
     assert positive(memory[1])
 
 
+@pytest.mark.slow
 def test_selfplay_counts_duplicates_of_a_checkpoint(run, tmp_path):
     made = [sys.executable, "-m", "hexlib.cli", "init", "--board-size", "3", "--blocks", "1"]
     checkpoint = tmp_path / "model.pt"
@@ -103,6 +106,7 @@ def test_selfplay_counts_duplicates_of_a_checkpoint(run, tmp_path):
     assert row[3] == f"{int(row[2]) / 60:.1%}"
 
 
+@pytest.mark.slow
 def test_strength_has_a_row_for_each_way_of_thinking(run, tmp_path):
     """Of a board size that no opponent has; whether one is installed does not matter then."""
     path = tmp_path / "model.pt"
@@ -113,6 +117,19 @@ def test_strength_has_a_row_for_each_way_of_thinking(run, tmp_path):
         ["6×6", path.as_posix(), "1 × 8", how, "–"] for how in ("raw", "4 simulations")
     ]
     assert {row[6] for row in table[2:]} == {"no network of this size"}
+
+
+@pytest.mark.slow
+def test_a_search_against_itself_splits_every_pair(run, tmp_path):
+    path = tmp_path / "model.pt"
+    save_checkpoint(path, Checkpoint(random_network(Net(blocks=1, channels=8), 0), [4]))
+    options = ["--search", "4,0.3", "16,0.1", "--against", "16,0.1", "--simulations", "6"]
+    table = rows(run("search", "--checkpoint", str(path), *options))
+    assert [row[2:5] for row in table[2:]] == [
+        ["4,0.3", "16,0.1", "4"],
+        ["16,0.1", "16,0.1", "4"],
+    ]
+    assert table[3][-3:] == ["0", "2", "0"]
 
 
 def test_a_deep_search_judges_small_boards_as_brute_force_does(tmp_path):
@@ -178,6 +195,7 @@ def test_a_folder_of_games_goes_from_text_to_buckets(run):
     assert "Of 500 records 500 games were kept" in said
 
 
+@pytest.mark.slow
 def test_train_prints_rates_and_memory(run):
     printed = run("train")
     table = {row[0]: row for row in rows(printed)}
@@ -218,6 +236,7 @@ def test_progress_counts_what_was_evaluated_and_draws_it(tmp_path):
     assert "run, 5×5" in picture.read_text()
 
 
+@pytest.mark.slow
 def test_progress_won_plays_each_generation_once_on_each_board(tmp_path):
     def learned(generation):
         folder = tmp_path / "results/run" / generation / "train"

@@ -87,6 +87,8 @@ def test_settings_change_what_is_forecast():
     assert cheap.rows == resigned.rows == usual.rows
     assert cheap.entries < usual.entries
     assert max(cheap.samples, resigned.samples) < usual.samples
+    assert one(selfplay={"early_stones": 8}).early > usual.early
+    assert one(selfplay={"random_openings": 0, "balanced_first_move": 0}).early == 4 * usual.games
     first, second = forecast(Config(generations={"count": 2}))
     assert first == usual
     assert second.entries < first.entries

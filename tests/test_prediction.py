@@ -14,7 +14,7 @@ from hexlib.errors import BadInput
 from hexlib.planning import fleet
 from hexlib.planning.disk import plan
 from hexlib.planning.measured import measured_rates
-from hexlib.planning.prediction import THREADS_GAIN, predict
+from hexlib.planning.prediction import THREADS_GAIN, evaluations, predict
 from hexlib.planning.schedule import Batch, run
 from hexlib.run_config import Config
 
@@ -223,3 +223,15 @@ def test_it_is_said_in_words_and_as_json(tmp_path, capsys):
     assert all(rate["source"] for rate in document["rates"])
     assert cli.main(["plan", "--measured", "results/x"]) == 2
     assert "--measured: is of use with --fleet only" in capsys.readouterr().err
+
+
+def test_thorough_searches_cost_what_they_ask_for():
+    def asked(**settings):
+        planned = plan(Config(**SMALL, selfplay={"random_openings": 0, **settings}))
+        return evaluations(planned.config.selfplay, planned.generations[0])
+
+    usual = asked()
+    assert asked(early_stones=9) == usual, "as many simulations as of any other move"
+    first, second = (asked(early_simulations=500, early_stones=few) for few in (1, 2))
+    assert usual < first < second
+    assert asked(search="policy") < asked(search="minimax")

@@ -10,7 +10,14 @@ from hexlib.game.board import BLUE, RED
 from hexlib.game.notation import cell_index
 from hexlib.search.gumbel import GumbelSearch
 from hexlib.search.halving import considered_visits
-from hexlib.search.interface import Positions, positions_after, search_all
+from hexlib.search.interface import (
+    CHEAP,
+    FULL,
+    THOROUGH,
+    Positions,
+    positions_after,
+    search_all,
+)
 from hexlib.search.minimax import MinimaxSearch
 from hexlib.search.policy import PolicySearch
 from hexlib.search.qtransform import EXCLUDED, softmax
@@ -62,12 +69,18 @@ def some_keys(count):
 
 
 @pytest.mark.parametrize(
-    ("n", "simulations", "considered", "noise"),
-    [(3, 12, 16, 1.0), (4, 32, 8, 1.0), (5, 24, 16, 0.0), (5, 40, 3, 1.0)],
+    ("n", "simulations", "considered", "noise", "c_scale"),
+    [
+        (3, 12, 16, 1.0, 0.2),
+        (4, 32, 8, 1.0, 0.2),
+        (5, 24, 16, 0.0, 1.0),
+        (5, 40, 8, 0.0, 0.1),
+        (5, 40, 3, 1.0, 0.2),
+    ],
 )
-def test_gumbel_is_the_slow_twins(n, simulations, considered, noise):
+def test_gumbel_is_the_slow_twins(n, simulations, considered, noise, c_scale):
     games = some_games(n, 40, n * n // 2)
-    search = GumbelSearch(8, n, simulations, considered, noise)
+    search = GumbelSearch(8, n, simulations, considered, noise, c_scale=c_scale)
     keys = some_keys(len(games))
     found = search_all(search, MadeUpNetwork(n), positions_after(n, games), keys)
     for k, moves in enumerate(games):
@@ -79,6 +92,7 @@ def test_gumbel_is_the_slow_twins(n, simulations, considered, noise):
             considered,
             keys[k],
             noise,
+            c_scale,
         )
         dense = np.zeros(n * n)
         dense[list(policy)] = list(policy.values())
@@ -98,6 +112,21 @@ def test_gumbel_does_the_simulations_that_it_was_asked_for():
         # One for each root, and one for each simulation but those that end in a solved position.
         assert network.evaluated <= 64 * (1 + simulations)
         assert network.evaluated > 0.95 * 64 * simulations
+
+
+def test_a_search_spends_what_its_effort_allows():
+    n, games = 7, some_games(7, 60, 6)
+    search = GumbelSearch(60, n, 16, cheap_simulations=5, thorough_simulations=40)
+    network, slots = MadeUpNetwork(n), np.arange(60)
+    effort = np.resize(np.array([FULL, CHEAP, THOROUGH], np.int8), 60)
+    done = search.start(slots, positions_after(n, games), slots, some_keys(60), effort)
+    while len(boards := search.waiting()):
+        done = np.concatenate([done, search.advance(*network(boards))])
+    assert sorted(done) == slots.tolist()
+    found = search.found(slots)
+    assert (found.simulations == np.array([16, 5, 40])[effort]).all()
+    bounds = GumbelSearch(1, n, 16, cheap_simulations=50, thorough_simulations=8)
+    assert bounds._budgets.tolist() == [16, 16, 16]
 
 
 def test_batches_are_full_while_there_is_work():

@@ -14,14 +14,20 @@ from hexlib.game.records import read_games, read_search, replay
 from hexlib.nn.checkpoint import Checkpoint, save_checkpoint
 from hexlib.nn.inference import Evaluator
 from hexlib.nn.model import random_network
-from hexlib.search.interface import LEARN_POLICY
+from hexlib.search.interface import CHEAP, FULL, LEARN_POLICY, THOROUGH
 from hexlib.settings import Inference, Net, Selfplay
 from hexlib.stages import selfplay
 from hexlib.stages.selfplay import table
 from hexlib.stages.selfplay.openings import NONE, first_move_odds, openings
 
 SETTINGS = Selfplay(
-    simulations=6, considered=6, batch_size=16, random_openings=0.25, random_stones=4
+    simulations=6,
+    considered=6,
+    early_simulations=12,
+    early_stones=3,
+    batch_size=16,
+    random_openings=0.25,
+    random_stones=4,
 )
 CPU = Inference(device="cpu")
 SIZE = 5
@@ -314,13 +320,28 @@ def test_cheap_moves_have_their_share_and_nothing_to_learn():
     count = 3000
     quiet = {"random_openings": 0.0, "balanced_first_move": 0.0}
     made, habits = opened(count, full_search=0.3, **quiet)
-    cheap = made.cheap.copy()
+    cheap = made.effort == CHEAP
     assert abs(cheap.mean() - 0.7) < 5 * np.sqrt(0.21 / count)
     move_in(made, habits, {3: 0.8, 17: 0.2}, value=0.5)
     assert (made.policy[cheap, 0] == 0).all()
     assert np.isnan(made.value[cheap, 0]).all()
     assert np.allclose(made.policy[~cheap, 0, 3], 0.8)
     assert np.allclose(made.value[~cheap, 0], 0.5)
+
+
+def test_moves_with_few_stones_on_the_board_are_searched_thoroughly():
+    count = 3000
+    drawn = {"random_openings": 1.0, "random_stones": 6, "full_search": 0.5}
+    made, _ = opened(count, early_simulations=50, early_stones=3, **drawn)
+    early = made.plies < 3
+    assert (early == (made.effort == THOROUGH)).all()
+    assert abs((made.effort[~early] == CHEAP).mean() - 0.5) < 5 * 0.5 / np.sqrt(count / 2)
+    usual, _ = opened(count, early_stones=3, **drawn)
+    assert set(usual.effort) == {FULL, CHEAP}, "not without simulations of their own"
+    begun, habits = opened(4, early_simulations=50, early_stones=2, random_openings=0.0)
+    for _ in range(4):
+        assert ((begun.effort == THOROUGH) == (begun.plies < 2)).all()
+        move_in(begun, habits, {int(np.flatnonzero((begun.cells[:, :-1] == 0).all(0))[0]): 1.0})
 
 
 def test_who_is_lost_resigns_but_for_a_share_that_counts_mistakes():
@@ -332,7 +353,7 @@ def test_who_is_lost_resigns_but_for_a_share_that_counts_mistakes():
     move_in(made, habits, {4: 1.0}, value=-0.95)
     assert (made.loser == board.RED).all()
     assert abs(made.resigned.mean() - 0.8) < 5 * np.sqrt(0.16 / count)
-    assert (made.cheap == made.resigned).all()
+    assert ((made.effort == CHEAP) == made.resigned).all()
     counted = selfplay.Resignations()
     for g in range(count):
         counted.count(made.loser[g], made.resigned[g], board.BLUE if g % 2 else board.RED)

@@ -18,8 +18,13 @@ PLAYED_BY_LEARNED = 0.52  # share of the cells that a game of a trained network 
 LEARNED_AFTER = 50_000  # samples, about
 SHARPER = 0.033  # share by which a generation's policy has fewer entries, of the first one's
 SHARPEST = 0.25  # assumed, as no run was long enough to show it
+# `selfplay.c_scale` of the runs that these are of. Policies of a trained network have entries in
+# inverse proportion to it, about: with 0.2 from 0.65 to 0.27 as many, with 0.4 from 0.29 to 0.19,
+# in generations 3 to 8 of runs on 7×7.
+C_SCALE = 0.1
 DECIDED = 0.57  # share of the positions after an opening whose search is sure of the winner
 DROPPED = 0.28  # share of the random stones saved where decided openings are drawn anew
+FEWER_STONES = 0.9  # share by which more openings have few stones then
 LENGTHENED = 0.45  # moves by which a game is longer for each random stone that it begins without
 GIVEN_UP = 0.4  # share of the moves after an opening that a resignation at 0.95 would come before
 
@@ -32,6 +37,7 @@ class Generation:
     games: int
     moves: int
     searched: int  # moves that a search chose, after the opening
+    early: int  # of these, with fewer than `selfplay.early_stones` stones on the board
     entries: int  # of the policies that searches recorded; 0 if there were none
     rows: int  # positions
     row_entries: int  # of their policies
@@ -59,15 +65,18 @@ def forecast(config: Config) -> list[Generation]:
         learned = 1.0 if trained else -math.expm1(-samples / LEARNED_AFTER)
         if config.selfplay.existing:
             games, moves, entries = _existing(sources.game_files(config.selfplay.existing), config)
-            searched = moves
+            searched, early = moves, 0
         else:
             games, moves, searched, entries = _played(config, number, learned)
+            early = round(games * _early(config.selfplay, config.board_size_of(number)))
         rows, row_entries = _positions(config, number, games, moves, entries)
         if config.process.replies and config.process.positions == "all":
             full = 1.0 if config.selfplay.existing else config.selfplay.full_search
             row_entries += max(0, round(searched * full) - games)  # none after the last move
         drawn = _samples(config, rows, games, searched)
-        made.append(Generation(number, games, moves, searched, entries, rows, row_entries, drawn))
+        made.append(
+            Generation(number, games, moves, searched, early, entries, rows, row_entries, drawn)
+        )
         samples += drawn
     return made
 
@@ -106,11 +115,26 @@ def _played(config: Config, number: int, learned: float) -> tuple[int, int, int,
     if settings.search == "gumbel":
         empty = area - (length + opening - 1) / 2  # on average
         share = (1 - 6 / n**2.5) * max(SHARPEST, 1 - SHARPER * number * learned)
+        share *= min(1.0, C_SCALE / settings.c_scale) ** learned
         each = min(empty * share, 255) * settings.full_search
     else:
         each = 1.0
     searched = settings.games * (length - opening)
     return settings.games, round(settings.games * length), round(searched), round(searched * each)
+
+
+def _early(settings: Selfplay, board_size: int) -> float:
+    """The searched moves of a game that are made with few stones on the board."""
+    few, most = settings.early_stones, settings.most_stones(board_size)
+    random = settings.random_openings if most else 0.0
+    one = (1 - random) * settings.balanced_first_move
+    early = 0.0
+    for stones in range(1, min(few - 1, most) + 1):
+        power = 1 / settings.random_stones_power
+        share = (stones / most) ** power - ((stones - 1) / most) ** power
+        early += random * share * (few - stones)
+    early *= 1 + FEWER_STONES * settings.balanced_openings
+    return early + (1 - random - one) * few + one * max(0, few - 1)
 
 
 def _existing(paths: Sequence[Path], config: Config) -> tuple[int, int, int]:

@@ -61,8 +61,10 @@ def measured_rates(run: Path) -> Measured:
         played = cleaned["records"] - cleaned["rejected"]
         moves = round(cleaned["moves"] * played / max(cleaned["kept"], 1))
         searched = round(moves * made.searched / max(made.moves, 1))
+        early = round(made.early * played / max(made.games, 1))
         drawn = read_json(folder / "train/lineage.json")["samples"]
-        real = replace(made, games=played, moves=moves, searched=searched, rows=rows, samples=drawn)
+        of_games = {"games": played, "moves": moves, "searched": searched, "early": early}
+        real = replace(made, **of_games, rows=rows, samples=drawn)
         buckets = sum(path.stat().st_size for path in folder.glob("shuffle/bucket_*.npz"))
         for work in works(planned, real):
             seconds = list(_seconds(run / "benchmarks" / folder.name, work))

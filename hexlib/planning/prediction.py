@@ -12,6 +12,7 @@ from hexlib.planning.fleet import STARTS, Fleet, Measured, Rate, Rates, rates_of
 from hexlib.planning.forecast import Generation, chunks_of, given_up
 from hexlib.planning.schedule import Batch, Schedule, run
 from hexlib.run_config import Config
+from hexlib.settings import Selfplay
 
 SOLVED = 300  # positions of a shipped file, at most
 ANCHORS = 3  # fixed players
@@ -176,15 +177,18 @@ def _seconds(
     return found
 
 
-def evaluations_of_move(config: Config) -> float:
-    """Positions that a search asks for, on average over the moves of a game."""
-    settings = config.selfplay
+def evaluations(settings: Selfplay, made: Generation) -> float:
+    """Positions that the searches of a generation's games ask for."""
     if settings.search == "policy":
-        return 1.0
+        return made.searched
     if settings.search == "minimax":
-        return 1.0 + sum(math.prod(settings.widths[:k]) for k in range(1, len(settings.widths) + 1))
+        levels = range(len(settings.widths) + 1)
+        return made.searched * sum(math.prod(settings.widths[:k]) for k in levels)
+    early = made.early if settings.early_simulations else 0
     full = settings.full_search * (1 - given_up(settings))
-    return 1 + full * settings.simulations + (1 - full) * settings.cheap_simulations
+    usual = full * settings.simulations + (1 - full) * settings.cheap_simulations
+    thorough = max(settings.early_simulations, settings.simulations)
+    return made.searched + (made.searched - early) * usual + early * thorough
 
 
 def works(planned: Plan, made: Generation) -> Iterator[Work]:
@@ -198,7 +202,7 @@ def works(planned: Plan, made: Generation) -> Iterator[Work]:
     chunks = chunks_of(config, made)
     positions, parts, buckets = size["process"], size["shuffle, scattered"], size["shuffle"]
     if not config.selfplay.existing:
-        asked = made.searched * evaluations_of_move(config)
+        asked = evaluations(config.selfplay, made)
         shards = config.selfplay.shards
         yield Work("selfplay", "selfplay", shards, "evaluate", asked, 0, games)
     yield Work("clean", "clean", 1, "clean", made.moves, games, size["clean"])

@@ -34,7 +34,7 @@ class Roots(NamedTuple):
     """What is kept for each of G slots beside its tree, on boards of A cells."""
 
     state: np.ndarray  # int8 [G]
-    effort: np.ndarray  # int8 [G], 1 where the search is a cheap one, else 0
+    effort: np.ndarray  # int8 [G], see interface
     logits: np.ndarray  # float32 [G, A], the network's, EXCLUDED where a move is not allowed
     rank: np.ndarray  # float32 [G, A], logit and Gumbel noise
     untried: np.ndarray  # float32 [G, A], the same, EXCLUDED where a move was tried
@@ -63,7 +63,7 @@ def new_roots(slots: int, area: int) -> Roots:
 
 @kernel
 def _start(
-    tree, roots, slots, positions, rows, keys, cheap, noise_scale, neighbours, own_edges, done
+    tree, roots, slots, positions, rows, keys, effort, noise_scale, neighbours, own_edges, done
 ):
     """Set the roots; those that tactics settle are done at once.
 
@@ -76,7 +76,7 @@ def _start(
         g, row = slots[k], rows[k]
         key, colour = keys[row], colours[row]
         position = (cells[row], chains[row], edges[row])
-        roots.effort[g], roots.simulations[g] = cheap[row], 0
+        roots.effort[g], roots.simulations[g] = effort[row], 0
         verdict = open_root(tree, g, *position, colour, neighbours, own_edges)
         allowed = tree.allowed[g]
         if verdict == tactics.OPEN:
@@ -278,16 +278,24 @@ class GumbelSearch:
         considered: int = 16,
         noise_scale: float = 1.0,
         cheap_simulations: int = 4,
+        thorough_simulations: int = 0,
+        c_scale: float = 0.2,
     ):
+        """A cheap search is never more, a thorough one never less than `simulations`.
+
+        `considered` moves compete at the root; the larger `c_scale`, the sooner their values
+        outweigh the network's policy.
+        """
         self.slots = slots
         self.target = LEARN_POLICY
         self.board_size = board_size
         self.noise_scale = noise_scale
-        cheap_simulations = min(cheap_simulations, simulations)
-        self._budgets = np.array([simulations, cheap_simulations], np.int32)
+        cheap = min(cheap_simulations, simulations)
+        thorough = max(thorough_simulations, simulations)
+        self._budgets = np.array([simulations, cheap, thorough], np.int32)  # by effort
         self._visit_tables = visit_tables(min(considered, board_size**2), self._budgets)
         self._geometry = geometry(board_size)
-        self._tree = new_tree(slots, simulations + 1, board_size**2)
+        self._tree = new_tree(slots, thorough + 1, board_size**2, c_scale)
         self._roots = new_roots(slots, board_size**2)
         self._waiting = np.empty(0, np.int64)
         self._start, self._advance = SameTypes(_start), SameTypes(_advance)
@@ -299,12 +307,12 @@ class GumbelSearch:
         positions: Positions,
         rows: np.ndarray,
         keys: np.ndarray,
-        cheap: np.ndarray,
+        effort: np.ndarray,
     ) -> np.ndarray:
         """See `interface.Search`."""
         done = np.empty(len(slots), np.int64)
         count = self._start(
-            *(self._tree, self._roots, slots, positions, rows, keys, cheap),
+            *(self._tree, self._roots, slots, positions, rows, keys, effort),
             *(self.noise_scale, *self._geometry, done),
         )
         return done[:count]
@@ -380,3 +388,11 @@ class GumbelSearch:
         """The node to which a move leads from the root, 0 where it was not tried."""
         tried = children_of(self._tree, slot, 0)
         return next((child for child in tried if self._tree.move[slot, child] == move), 0)
+
+
+def player_search(slots: int, board_size: int, simulations: int) -> GumbelSearch:
+    """The search of a player: deterministic, and fewer moves compete than in self-play.
+
+    The matches that decided its constants are in docs/recipe.md, "How a player searches".
+    """
+    return GumbelSearch(slots, board_size, simulations, considered=8, noise_scale=0, c_scale=0.2)

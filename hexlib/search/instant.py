@@ -26,7 +26,7 @@ class InstantSearch(ABC):
         positions: Positions,
         rows: np.ndarray,
         keys: np.ndarray,
-        cheap: np.ndarray,
+        effort: np.ndarray,
     ) -> np.ndarray:
         """See `interface.Search`: all are done."""
         moves = np.zeros(len(slots), np.int16)

@@ -38,6 +38,9 @@ class Found(NamedTuple):
     simulations: np.ndarray  # int32 [K], done in this search
 
 
+# How much a search may spend: as much as usual, less, or more.
+FULL, CHEAP, THOROUGH = 0, 1, 2
+
 # What a search gives a network to learn.
 LEARN_POLICY, LEARN_BEST, LEARN_PLAYED = 0, 1, 2
 
@@ -57,12 +60,13 @@ class Search(Protocol):
         positions: Positions,
         rows: np.ndarray,
         keys: np.ndarray,
-        cheap: np.ndarray,
+        effort: np.ndarray,
     ) -> np.ndarray:
         """Begin to search in slots [K] the positions that `rows` int64 [K] names.
 
-        Of all P positions, `keys` uint64 [P] decide what is random in their searches; where `cheap`
-        bool [P] is set, a search that can spends less. Returns the slots that are done already.
+        Of all P positions, `keys` uint64 [P] decide what is random in their searches, and `effort`
+        int8 [P] (FULL, CHEAP, THOROUGH) how much a search spends that can spend more and less.
+        Returns the slots that are done already.
         """
 
     def waiting(self) -> np.ndarray:
@@ -100,7 +104,7 @@ def search_all(
         np.zeros((total, area), np.float32),
         np.zeros(total, np.int32),
     )
-    in_full = np.zeros(total, np.bool_)
+    in_full = np.full(total, FULL, np.int8)
     job_of = np.full(search.slots, -1, np.int64)
     begun = 0
 

@@ -181,9 +181,9 @@ class MinimaxSearch:
         positions: Positions,
         rows: np.ndarray,
         keys: np.ndarray,
-        cheap: np.ndarray,
+        effort: np.ndarray,
     ) -> np.ndarray:
-        """See `interface.Search`; nothing here is random, or could be cheaper."""
+        """See `interface.Search`; nothing here is random, or could be more or less."""
         _start(self._nodes, slots, positions, rows, *self._geometry)
         return slots[self._nodes.state[slots] == DONE]
 

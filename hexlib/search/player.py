@@ -14,7 +14,7 @@ from hexlib.nn.cache import CachedEvaluator
 from hexlib.nn.checkpoint import load_checkpoint
 from hexlib.nn.device import choose
 from hexlib.nn.inference import Evaluator
-from hexlib.search.gumbel import GumbelSearch
+from hexlib.search.gumbel import player_search
 from hexlib.search.interface import Evaluate, Positions, positions_after, search_all
 from hexlib.search.policy import PolicySearch
 from hexlib.search.standing import Standing
@@ -67,7 +67,7 @@ class Thinker:
                 for move, value, policy in zip(found.move, found.value, found.policy, strict=True)
             ]
         slots = max(1, min(count, AT_ONCE, NODES // (simulations + 1)))
-        search = GumbelSearch(slots, n, simulations, noise_scale=0)
+        search = player_search(slots, n, simulations)
         thoughts = []
         for start in range(0, count, slots):
             part = Positions(*(field[start : start + slots] for field in positions))

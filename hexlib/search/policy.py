@@ -51,9 +51,9 @@ class PolicySearch:
         positions: Positions,
         rows: np.ndarray,
         keys: np.ndarray,
-        cheap: np.ndarray,
+        effort: np.ndarray,
     ) -> np.ndarray:
-        """See `interface.Search`; nothing here is random, or could be cheaper."""
+        """See `interface.Search`; nothing here is random, or could be more or less."""
         self._cells[slots] = positions.cells[rows]
         self._colours[slots] = positions.colours[rows]
         self._is_waiting[slots] = True

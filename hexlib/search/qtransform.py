@@ -14,7 +14,6 @@ import numpy as np
 from hexlib.kernel import fast_kernel, kernel
 
 C_VISIT = 50.0
-C_SCALE = 0.1
 # Q-values are rescaled to [0, 1] by their range at the node, but by no less than this (of 2), so
 # that noise between equal moves is not blown up into certainty.
 SMALLEST_RANGE = 0.2
@@ -44,7 +43,7 @@ def completed(tree, g, node):
     if count:
         mixed = (mixed + count * (weighted / max(weight, 1e-30))) / (1 + count)
     low, high = min(low, mixed), max(high, mixed)
-    scale = (C_VISIT + most) * C_SCALE / max(high - low, SMALLEST_RANGE)
+    scale = (C_VISIT + most) * tree.c_scale / max(high - low, SMALLEST_RANGE)
     return count, mixed, high, scale
 
 

@@ -38,12 +38,13 @@ class Tree(NamedTuple):
     weight: np.ndarray  # float64 [G, N], scratch
     nodes: np.ndarray  # int32 [G], in use; the last one is the one that waits for the network
     allowed: np.ndarray  # uint8 [G, A + 1], 1 where a move may be tried there; see tactics
+    c_scale: float  # how far values outweigh policies; see qtransform
 
 
 NOBODY, UNKNOWN = -1, -2  # no untried move is left; not looked for yet
 
 
-def new_tree(slots: int, nodes: int, area: int) -> Tree:
+def new_tree(slots: int, nodes: int, area: int, c_scale: float) -> Tree:
     """An empty tree."""
     position, each = (slots, nodes, area + 1), (slots, nodes)
     return Tree(
@@ -67,6 +68,7 @@ def new_tree(slots: int, nodes: int, area: int) -> Tree:
         weight=np.zeros(each, np.float64),
         nodes=np.zeros(slots, np.int32),
         allowed=np.zeros((slots, area + 1), np.uint8),
+        c_scale=c_scale,
     )
 
 

@@ -13,7 +13,7 @@ from hexlib.nn.checkpoint import Checkpoint, load_checkpoint
 from hexlib.nn.device import Device
 from hexlib.nn.inference import Evaluator
 from hexlib.search.blind import BlindSearch
-from hexlib.search.gumbel import GumbelSearch
+from hexlib.search.gumbel import player_search
 from hexlib.search.interface import Evaluate, Positions, Search, positions_after, search_all
 from hexlib.search.policy import PolicySearch
 from hexlib.search.rollouts import RolloutSearch
@@ -106,7 +106,7 @@ def network_side(
     """
     search: Search = PolicySearch(slots, board_size)
     if simulations:
-        search = GumbelSearch(slots, board_size, simulations, noise_scale=0)
+        search = player_search(slots, board_size, simulations)
     return SearchSide(name, search, evaluate, sha256, simulations)
 
 

@@ -15,7 +15,7 @@ from hexlib.nn.checkpoint import load_checkpoint
 from hexlib.nn.device import Device, choose
 from hexlib.nn.inference import Evaluator
 from hexlib.nn.model import HexNet
-from hexlib.search.gumbel import GumbelSearch
+from hexlib.search.gumbel import player_search
 from hexlib.search.interface import Search, positions_after, search_all
 from hexlib.search.policy import PolicySearch
 from hexlib.settings import Evaluate, Inference
@@ -160,7 +160,7 @@ def _measure(
     slots = settings.batch_size
     searches: dict[str, Search] = {"raw": PolicySearch(slots, board_size)}
     if settings.simulations:
-        searches["search"] = GumbelSearch(slots, board_size, settings.simulations, noise_scale=0)
+        searches["search"] = player_search(slots, board_size, settings.simulations)
     for name, search in searches.items():
         values, truth = _openings_of(search, evaluator, board_size)
         figures: dict[str, Any] = {}

@@ -41,9 +41,11 @@ def _pace(evaluator: CachedEvaluator) -> str:
 def new_search(settings: Selfplay, slots: int, board_size: int) -> Search:
     """The search that the settings name."""
     if settings.search == "gumbel":
-        cheap = settings.cheap_simulations
         return GumbelSearch(
-            slots, board_size, settings.simulations, settings.considered, cheap_simulations=cheap
+            *(slots, board_size, settings.simulations, settings.considered),
+            cheap_simulations=settings.cheap_simulations,
+            thorough_simulations=settings.early_simulations,
+            c_scale=settings.c_scale,
         )
     if settings.search == "minimax":
         return MinimaxSearch(slots, board_size, settings.widths)
@@ -125,7 +127,7 @@ def play(
     def think(lane: Lane, slots: np.ndarray) -> np.ndarray:
         """Of the table's slots, the lane's own ones that are done already are returned."""
         search, first = lane
-        return search.start(slots - first, positions, slots, table.move_key, table.cheap)
+        return search.start(slots - first, positions, slots, table.move_key, table.effort)
 
     def settle(lane: Lane, done: np.ndarray) -> None:
         """Make the moves that a lane has found, until all its slots wait for the network."""
@@ -188,7 +190,10 @@ def _product(games: list[PlayedGame], board_size: int) -> tuple[Games, SearchSta
 def _unused(settings: Selfplay) -> set[str]:
     """Settings that do not alter the games of this search."""
     searches = {
-        "gumbel": {"simulations", "considered", "cheap_simulations"},
+        "gumbel": {
+            *("simulations", "considered", "c_scale", "cheap_simulations"),
+            *("early_simulations", "early_stones"),
+        },
         "minimax": {"widths"},
         "policy": set(),
     }

@@ -8,7 +8,14 @@ from numba import njit
 from hexlib import rng
 from hexlib.game.board import BLUE, EMPTY, RED, empty_boards, place
 from hexlib.game.journal import PlayedGame
-from hexlib.search.interface import LEARN_BEST, LEARN_PLAYED, LEARN_POLICY
+from hexlib.search.interface import (
+    CHEAP,
+    FULL,
+    LEARN_BEST,
+    LEARN_PLAYED,
+    LEARN_POLICY,
+    THOROUGH,
+)
 from hexlib.settings import Selfplay
 from hexlib.stages.selfplay.openings import NONE
 
@@ -32,7 +39,7 @@ class Table(NamedTuple):
     value: np.ndarray  # float32 [G, A], of the search before each move
     policy: np.ndarray  # float32 [G, A, A], of the search before each move; 0 where there is none
     move_key: np.ndarray  # uint64 [G], of the next move
-    cheap: np.ndarray  # bool [G], whether the next move is searched cheaply and not learned
+    effort: np.ndarray  # int8 [G], of the next move's search; what a CHEAP one finds is not learned
     loser: np.ndarray  # int8 [G], the first colour that would resign, or 0
     resigned: np.ndarray  # bool [G], whether it did
 
@@ -41,6 +48,7 @@ class Habits(NamedTuple):
     """The settings of self-play that decide how a game's moves are drawn."""
 
     full_search: float
+    early_stones: int
     temperature: float
     half_life: float
     resign_value: float
@@ -51,6 +59,7 @@ def habits_of(settings: Selfplay) -> Habits:
     """The habits that the settings describe."""
     return Habits(
         settings.full_search,
+        settings.early_stones if settings.early_simulations else 0,
         settings.temperature,
         settings.temperature_half_life,
         settings.resign_value,
@@ -70,7 +79,7 @@ def new_table(slots: int, board_size: int) -> Table:
         value=np.zeros((slots, area), np.float32),
         policy=np.zeros((slots, area, area), np.float32),
         move_key=np.zeros(slots, np.uint64),
-        cheap=np.zeros(slots, np.bool_),
+        effort=np.zeros(slots, np.int8),
         loser=np.zeros(slots, np.int8),
         resigned=np.zeros(slots, np.bool_),
     )
@@ -99,13 +108,19 @@ def _make_move(table, g, move, neighbours, own_edges):
 
 
 @njit(cache=True)
-def _next_move(table, g, full_search):
-    """Set the key of the next move, and decide by lot whether it is searched in full.
+def _next_move(table, g, habits):
+    """Set the key of the next move, and its effort: thorough early in a game, else by lot.
 
     (Playout cap randomisation, Wu 2019, arXiv:1902.10565, section 3.1.)
     """
     table.move_key[g] = rng.subkey(table.key[g], table.plies[g])
-    table.cheap[g] = table.resigned[g] or rng.uniform(table.move_key[g], _FULL) >= full_search
+    if table.resigned[g]:
+        table.effort[g] = CHEAP
+    elif table.plies[g] < habits.early_stones:
+        table.effort[g] = THOROUGH
+    else:
+        full = rng.uniform(table.move_key[g], _FULL) < habits.full_search
+        table.effort[g] = FULL if full else CHEAP
 
 
 @njit(cache=True)
@@ -123,7 +138,7 @@ def open_games(table, slots, keys, stones, habits, neighbours, own_edges):
         for stone in stones[k]:
             if stone != NONE:
                 _make_move(table, g, stone, neighbours, own_edges)
-        _next_move(table, g, habits.full_search)
+        _next_move(table, g, habits)
 
 
 @njit(cache=True)
@@ -142,7 +157,7 @@ def make_moves(table, slots, best, value, policy, target, habits, neighbours, ow
     for k in range(len(slots)):
         g = slots[k]
         ply = table.plies[g]
-        if not table.cheap[g]:
+        if table.effort[g] != CHEAP:
             table.value[g, ply] = value[k]
         if habits.resign_value > 0 and value[k] < -habits.resign_value and table.loser[g] == 0:
             table.loser[g] = table.colour[g]
@@ -162,7 +177,7 @@ def make_moves(table, slots, best, value, policy, target, habits, neighbours, ow
                     left -= weights[a]
                     if left < 0:
                         break
-        if not table.cheap[g]:
+        if table.effort[g] != CHEAP:
             if target == LEARN_POLICY:
                 table.policy[g, ply] = policy[k]
             elif target == LEARN_BEST:
@@ -171,7 +186,7 @@ def make_moves(table, slots, best, value, policy, target, habits, neighbours, ow
                 table.policy[g, ply, move] = 1
         over[k] = _make_move(table, g, move, neighbours, own_edges)
         if not over[k]:
-            _next_move(table, g, habits.full_search)
+            _next_move(table, g, habits)
     return over
 
 
