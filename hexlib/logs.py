@@ -4,6 +4,7 @@ import logging
 import os
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TextIO
 
@@ -79,14 +80,14 @@ class Progress:
         alone = sys.stderr.isatty() and VARIABLE not in os.environ
         self._bar = _Bar(name, unit, total) if alone else None
 
-    def update(self, done: int, extra: str = "") -> None:
-        """Say it if it is time; `done` of the total, `extra` is appended."""
+    def update(self, done: int, extra: Callable[[], str] = str) -> None:
+        """Say it if it is time; `done` of the total, what `extra` returns is appended."""
         now = time.monotonic()
         if self._bar:
             self._bar.show(done, self._rate(done, now))
         if now - self._said >= self.every:
             self._said = now
-            (detail if self._bar else log.info)("%s", self._line(done, now, extra))
+            (detail if self._bar else log.info)("%s", self._line(done, now, extra()))
 
     def _rate(self, done: int, now: float) -> float:
         return (done - self._first) / max(now - self._begun, 1e-9)

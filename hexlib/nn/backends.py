@@ -36,6 +36,7 @@ class Backend(Protocol):
     batch: int
     device: Device  # the one that was asked for, unless it did not pass a check
     at_once: int  # calls that are worth having under way
+    planes: np.ndarray  # of empty boards; to fill these and hand them over saves a copy
 
     def ask(self, planes: np.ndarray) -> Callable[[], Answer]:
         """Begin a forward pass; what is returned waits for its end, and is to be called once.
@@ -83,11 +84,12 @@ class TorchBackend(_OneAtATime):
     def __init__(self, network: HexNet, board_size: int, device: Device, batch: int):
         self.batch = batch
         self.device = device
+        self.planes = empty_planes(batch, board_size)
         with torch.inference_mode(), warnings.catch_warnings():
             # Deprecated for torch.compile, which wants a compiler on the user's machine. Freezing
             # packs the weights once, where eager mode does so at each call: float32 gains a third.
             warnings.simplefilter("ignore", DeprecationWarning)
-            example = self._channels_last(empty_planes(self.batch, board_size))
+            example = self._channels_last(self.planes)
             self._model = torch.jit.freeze(torch.jit.trace(_ready(network, device), example))
 
     def _channels_last(self, planes: np.ndarray) -> torch.Tensor:
@@ -122,14 +124,15 @@ class CudaBackend:
     def __init__(self, network: HexNet, board_size: int, device: Device, batch: int):
         self.batch = batch
         self.device = device
+        self.planes = empty_planes(batch, board_size)
         model = _ready(network, device)
         self._free: list[_Staging] = []
         self._stream = torch.cuda.Stream(device.device)
         with torch.inference_mode(), torch.cuda.stream(self._stream):
-            self._planes = torch.from_numpy(empty_planes(batch, board_size)).to(device.device)
+            self._uploaded = torch.from_numpy(self.planes).to(device.device)
 
             def forward() -> tuple[torch.Tensor, torch.Tensor]:
-                policy, value = model(self._planes.permute(0, 3, 1, 2).to(device.precision))
+                policy, value = model(self._uploaded.permute(0, 3, 1, 2).to(device.precision))
                 return policy.float(), value.float()
 
             for _ in range(3):  # libraries choose and set up in their first calls, not in a graph
@@ -144,14 +147,14 @@ class CudaBackend:
             return torch.empty(there.shape, dtype=there.dtype, pin_memory=True)
 
         answer = (beside(self._policy), beside(self._value))
-        return _Staging(beside(self._planes), *answer, torch.cuda.Event())
+        return _Staging(beside(self._uploaded), *answer, torch.cuda.Event())
 
     def ask(self, planes: np.ndarray) -> Callable[[], Answer]:
         """See `Backend`."""
         with torch.inference_mode(), torch.cuda.stream(self._stream):
             staging = self._free.pop() if self._free else self._staging()
             staging.planes.copy_(torch.from_numpy(planes))
-            self._planes.copy_(staging.planes, non_blocking=True)
+            self._uploaded.copy_(staging.planes, non_blocking=True)
             self._graph.replay()
             staging.policy.copy_(self._policy, non_blocking=True)
             staging.value.copy_(self._value, non_blocking=True)
@@ -175,8 +178,10 @@ class OpenVinoBackend(_OneAtATime):
     def __init__(self, network: HexNet, board_size: int, device: Device, batch: int):
         self.device = device
         self.batch = batch
-        self._planes = empty_planes(self.batch, board_size)
+        self.planes = empty_planes(batch, board_size)  # which it reads where they are
         folded = network.folded()
+        area = board_size**2
+        self._answer = np.empty((batch, area), np.float32), np.empty(batch, np.float32)
         self._compile(folded, {})
         if not device.int8:
             return
@@ -200,7 +205,7 @@ class OpenVinoBackend(_OneAtATime):
         from hexlib.nn.openvino_graph import core, graph, openvino
 
         compiled = core().compile_model(
-            graph(folded, self.batch, self._planes.shape[1] - 2, spans),
+            graph(folded, self.batch, self.planes.shape[1] - 2, spans),
             "CPU",
             {
                 "INFERENCE_NUM_THREADS": 1,
@@ -213,10 +218,13 @@ class OpenVinoBackend(_OneAtATime):
             },
         )
         self._request = compiled.create_infer_request()
-        self._request.set_input_tensor(0, openvino.Tensor(self._planes, shared_memory=True))
+        self._request.set_input_tensor(0, openvino.Tensor(self.planes, shared_memory=True))
+        for k, answer in enumerate(self._answer):
+            self._request.set_output_tensor(k, openvino.Tensor(answer, shared_memory=True))
 
     def __call__(self, planes: np.ndarray) -> Answer:
         """One forward pass; the arrays returned are overwritten by the next."""
-        self._planes[:] = planes
-        self._request.infer()
-        return self._request.get_output_tensor(0).data, self._request.get_output_tensor(1).data
+        if planes is not self.planes:
+            np.copyto(self.planes, planes)
+        self._request.infer(share_outputs=True)  # else it makes copies that nobody asked for
+        return self._answer

@@ -10,13 +10,13 @@ from collections.abc import Callable
 import numpy as np
 from numba import njit
 
+from hexlib.kernel import copy_into
 from hexlib.nn.backends import (
     Answer,
     Backend,
     CudaBackend,
     OpenVinoBackend,
     TorchBackend,
-    empty_planes,
     fixed_batch,
 )
 from hexlib.nn.device import Device
@@ -32,6 +32,15 @@ def write_planes(boards, n, planes):
                 stone = boards[b, row * n + column]
                 planes[b, row + 1, column + 1, 0] = stone == 1
                 planes[b, row + 1, column + 1, 1] = stone == 2
+
+
+@njit(cache=True)
+def _take(policy, value, logits, values):
+    """Copy a backend's answer [B, A], [B] to R ≤ B boards; the values become those of a game."""
+    for b in range(len(values)):
+        # The logit is that of the chance to win, so tanh of its half runs from −1 to 1.
+        values[b] = np.tanh(value[b] / 2)
+        copy_into(logits[b], policy[b])
 
 
 class Evaluator:
@@ -51,7 +60,6 @@ class Evaluator:
             batch = fixed_batch(network.settings.channels, board_size, device.device)
         self.backend: Backend = make(network, board_size, device, batch)
         self.device = self.backend.device
-        self._planes = empty_planes(self.backend.batch, board_size)
 
     @property
     def at_once(self) -> int:
@@ -67,19 +75,15 @@ class Evaluator:
         logits = np.empty((count, area), np.float32)
         values = np.empty(count, np.float32)
         batch = self.backend.batch
-        under_way: deque[tuple[slice, Callable[[], Answer]]] = deque()
+        under_way: deque[tuple[int, Callable[[], Answer]]] = deque()
 
         def take() -> None:
-            rows, part = under_way.popleft()
-            policy, value = part()
-            size = rows.stop - rows.start
-            logits[rows], values[rows] = policy[:size], value[:size]
+            start, part = under_way.popleft()
+            _take(*part(), logits[start : start + batch], values[start : start + batch])
 
         for start in range(0, count, batch):
-            part = boards[start : start + batch]
-            write_planes(part, self.board_size, self._planes)
-            rows = slice(start, start + len(part))
-            under_way.append((rows, self.backend.ask(self._planes)))
+            write_planes(boards[start : start + batch], self.board_size, self.backend.planes)
+            under_way.append((start, self.backend.ask(self.backend.planes)))
             if self.backend.at_once == 1:
                 take()
         self.evaluated += count
@@ -87,8 +91,7 @@ class Evaluator:
         def answer() -> Answer:
             while under_way:
                 take()
-            # The logit is that of the chance to win, so tanh of its half runs from −1 to 1.
-            return logits, np.tanh(values / 2)
+            return logits, values
 
         return answer
 

@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -152,7 +153,7 @@ def play(
     signals.defer()
     while asked:
         done_games = len(journal.games)
-        progress.update(done_games, _pace(evaluator))
+        progress.update(done_games, partial(_pace, evaluator))
         signals.stop_if_asked(
             f"{progress.name}: stopped, {done_games:,} of {progress.total:,} games are saved;"
             " run the same command to go on"
