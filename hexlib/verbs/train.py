@@ -44,9 +44,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Do it."""
-    # Threads that spin while they wait are half as quick as one where a core is shared with
-    # other work. OpenMP reads this when torch is imported.
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    # Threads that wait for each other spin for a fraction of a millisecond and then sleep. If they
+    # spun on, they would be half as quick as one where a core is shared with other work; if they
+    # slept at once, likewise where the system takes long to wake them, as on some virtual machines.
+    # OpenMP reads this when torch is imported.
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", "10000")  # GNU's, as torch has on Linux
+        os.environ.setdefault("KMP_BLOCKTIME", "0")  # LLVM's
     from hexlib.stages import train
     from hexlib.stages.train import sweep
 
