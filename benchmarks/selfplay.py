@@ -295,8 +295,11 @@ def main() -> None:
             job_table(arguments.quick, folder),
             JOB_NOTES.format(cache=cache, games=games).rstrip(),
         ]
+    # The kinds of processors have a section each, for comparison.
     section = "selfplay", "Self-play"
-    if not processor_has_bfloat16():  # older ones have a section of their own, for comparison
+    if "amx_bf16" in common.machine():
+        section = "selfplay-matrices", "Self-play on a processor that multiplies matrices (AMX)"
+    elif not processor_has_bfloat16():
         section = "selfplay-older", "Self-play on a processor without bfloat16"
     common.publish(*section, parts, arguments.write)
 
