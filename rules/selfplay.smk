@@ -8,6 +8,10 @@ UNTRACKED = {
     "existing",
     "accept_partial",
 }
+# For each cell of a slot's board: the policies of its game so far, and the nodes of its search.
+SLOT_BYTES = 12 * LARGEST**2 + 10 * max(
+    CONFIG.selfplay.simulations, CONFIG.selfplay.early_simulations
+)
 
 
 rule initial:
@@ -51,7 +55,7 @@ rule selfplay:
         "../envs/hexlib.yaml"
     threads: 1
     resources:
-        mem_mb=growing(megabytes(CONFIG.selfplay.batch_size * LARGEST**4, 12)),
+        mem_mb=growing(megabytes(CONFIG.selfplay.batch_size * LARGEST**2, SLOT_BYTES)),
         runtime=growing(1440),
         gpu=GPU,
         batch_size=CONFIG.selfplay.batch_size,
