@@ -125,7 +125,7 @@ def _disturb(project: Project, kills: int, random_moment: random.Random, tally: 
             continue  # between two jobs
         chosen = random_moment.choice(jobs) if kind == JOB else None
         tally.kills[kind] += 1
-        tally.jobs.update(map(_verb, jobs if kind == TREE else [chosen] if chosen else []))
+        tally.jobs.update(map(verb_of, jobs if kind == TREE else [chosen] if chosen else []))
         if chosen:
             chosen.send_signal(signal.SIGKILL)
             continue
@@ -147,7 +147,8 @@ def jobs_of(snakemake: int) -> list[psutil.Process]:
         return []
 
 
-def _verb(job: psutil.Process) -> str:
+def verb_of(job: psutil.Process) -> str:
+    """The verb of a command `hexlib`; one that has just ended has none to tell."""
     try:
         return job.cmdline()[2]
     except (psutil.NoSuchProcess, IndexError):

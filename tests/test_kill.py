@@ -9,7 +9,7 @@ import time
 import psutil
 import pytest
 from conftest import TINY
-from kill_campaign import campaign, jobs_of
+from kill_campaign import campaign, jobs_of, verb_of
 
 
 def start(*arguments):
@@ -26,7 +26,7 @@ def wait_for_jobs(process, verb, patience=300):
     """The jobs of this verb that a workflow has at work, once there is one."""
     end = time.monotonic() + patience
     while time.monotonic() < end:
-        found = [job for job in jobs_of(process.pid) if verb in job.cmdline()]
+        found = [job for job in jobs_of(process.pid) if verb_of(job) == verb]
         if found:
             return found
         assert process.poll() is None, process.stdout.read()
