@@ -17,17 +17,19 @@ WORKFLOW = """
         subprocess.Popen(["bash", "-c", f"{job}; true"])
     time.sleep(1)  # until the shells have started their jobs
     hold.Stop("a-run", local=True).listen()
-    print("ready", flush=True)
 """
+# Each is held up by the time it says that it is ready.
 DROPS_WHAT_IS_RAISED = """
     while True:
         try:
+            print("ready", flush=True)
             time.sleep(60)
         except KeyboardInterrupt:
             pass
 """
 HEARS_NOTHING = """
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])  # its other thread gets it
+    print("ready", flush=True)
     time.sleep(60)
 """
 
