@@ -48,7 +48,7 @@ def start(tmp_path_factory):
     return path
 
 
-def run(source, start, folder, settings=SETTINGS, state=None, generation=0, window=None):
+def run(source, start, folder, settings=SETTINGS, state=None, generation=0, window=None, **more):
     train.run(
         [source] if not isinstance(source, list) else source,
         start,
@@ -60,6 +60,7 @@ def run(source, start, folder, settings=SETTINGS, state=None, generation=0, wind
         generation=generation,
         seed=4,
         progress_dir=folder / "progress",
+        **more,
     )
     return folder / "checkpoint.pt"
 
@@ -179,6 +180,16 @@ def test_settings_that_changed_in_between_are_named(
     with pytest.raises(BadInput, match=rf"train\.pt: an interrupted training had another {told}"):
         run(source, start, tmp_path, small(change))
     run(source, start, tmp_path, small({"keep_last": 1}))  # which no weight depends on
+
+
+def test_a_training_that_was_done_is_neither_done_again_nor_in_the_way(
+    tmp_path, start, source, monkeypatch
+):
+    done = run(source, start, tmp_path, keep_progress=True).read_bytes()
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "step", None)  # there is none to do
+        assert run(source, start, tmp_path, keep_progress=True).read_bytes() == done
+    assert run(source, start, tmp_path, small({"weight_decay": 0.5})).read_bytes() != done
 
 
 def test_other_data_are_no_reason_to_go_on(tmp_path, start, source, monkeypatch):

@@ -91,6 +91,8 @@ def run(
     training.learn(TensorBoard(tensorboard if parallel.number() == 0 else None, training.first))
     unchanged.check()
     if parallel.number() == 0:
+        if keep_progress:
+            training.save_progress(training.steps)
         training.write()
         if not keep_progress:
             training.progress_file.unlink(missing_ok=True)
@@ -171,7 +173,7 @@ class Training:
     def resume(self) -> None:
         """Go on where an interrupted training stopped, if there is one.
 
-        Raises BadInput, with what differs, if it was another training.
+        Raises BadInput, with what differs, if it was another training and had steps to do.
         """
         identity = self._identity()
         logs.detail("settings: %s", identity)
@@ -190,6 +192,8 @@ class Training:
             if before.get(key) != value
         ]
         if changed:
+            if state["step"] == before["steps"]:
+                return  # it was done, and now the product of another one is wanted
             raise BadInput(
                 f"{self.progress_file}: an interrupted training had another {', '.join(changed)};"
                 " set it back to go on, or remove the file to train anew"
