@@ -105,7 +105,7 @@ def test_tutorial_leads_from_a_run_to_a_game_and_its_analysis(in_folder, tmp_pat
     """With a run as it would be, but for a random network and one game."""
     page = REPOSITORY / "docs/tutorial.md"
     run = tmp_path / "results/default"
-    in_folder("hexlib", "init", "--output", f"{run}/gen_011/train/checkpoint.pt")
+    in_folder("hexlib", "init", "--output", f"{run}/gen_013/train/checkpoint.pt")
     games = run / "gen_000/clean/chunk_0000.trmph"
     games.parent.mkdir(parents=True)
     games.write_text("#7,a1b1 b\n#7,a1c1 b\n#7,d1a1d2a2d3a3d4a4d5a5d6a6d7 b\n")

@@ -112,7 +112,7 @@ def test_it_is_said_in_words_and_as_json(tmp_path, capsys, monkeypatch):
     assert document["disk"]["kept"] < document["disk"]["most"]
     assert len(document["generations"]) == 12
     assert cli.main(["plan"]) == 0
-    assert capsys.readouterr().out.startswith("run default: 12 generations")
+    assert capsys.readouterr().out.startswith("run default: 14 generations")
 
 
 def test_games_that_are_missing_are_said(tmp_path, capsys):
