@@ -243,8 +243,10 @@ def test_a_training_of_two_processes_or_threads_is_that_of_one(tmp_path):
     one, two = found["one"], found["two"]
     assert len(one) >= 2
     spread = [column for column in one if column == "value_spread"]  # of each share by itself
-    pd.testing.assert_frame_equal(one.drop(columns=spread), two.drop(columns=spread), rtol=1e-2)
-    pd.testing.assert_frame_equal(one, found["threads"], rtol=1e-2)
+    # Of 350 held-out positions one may have two moves that are as good as each other.
+    near = {"rtol": 1e-2, "atol": 1.1 / 350}
+    pd.testing.assert_frame_equal(one.drop(columns=spread), two.drop(columns=spread), **near)
+    pd.testing.assert_frame_equal(one, found["threads"], **near)
     for name, shared in (("two", "2 processes"), ("threads", "2 threads")):
         lineage = json.loads((tmp_path / name / "lineage.json").read_text())
         assert lineage["device"].endswith(f", {shared}")
