@@ -63,7 +63,10 @@ def pictures(browser: Browser, run: Path) -> None:
 
     page = opened(browser, report, 1100, 900, "dark")
     page.locator("[data-part=game]").select_option(index=2)
-    page.locator("[data-part=ply]").fill("12")
+    for ply in range(12, 50):  # the first that a search saw, after a random opening
+        page.locator("[data-part=ply]").fill(str(ply))
+        if page.locator("[data-viewer] [data-part=balance]").inner_text() != "value not known":
+            break
     save(page, "viewer", "[data-viewer]")
 
     checkpoint = str(sorted(run.glob("gen_*/train/checkpoint.pt"))[-1])
