@@ -240,13 +240,15 @@ def test_a_training_of_two_processes_or_threads_is_that_of_one(tmp_path):
         said = python(*launch, *command, "--threads", threads, "--output-dir", tmp_path / name)
         assert said.count("mini-epoch 1:") == 1  # one of the two speaks
         found[name] = pd.read_csv(tmp_path / name / "metrics.csv")
-    one, two = found["one"], found["two"]
+    one = found["one"]
     assert len(one) >= 2
     spread = [column for column in one if column == "value_spread"]  # of each share by itself
-    # Of 350 held-out positions one may have two moves that are as good as each other.
-    near = {"rtol": 1e-2, "atol": 1.1 / 350}
-    pd.testing.assert_frame_equal(one.drop(columns=spread), two.drop(columns=spread), **near)
-    pd.testing.assert_frame_equal(one, found["threads"], **near)
+    for name, left in (("two", spread), ("threads", [])):
+        pair = [frame.drop(columns=left) for frame in (one, found[name])]
+        # Of 346 held-out positions one may have two moves that are as good as each other.
+        ours, theirs = [frame.pop("validation_policy_top1") for frame in pair]
+        assert (ours - theirs).abs().max() < 1.5 / 346
+        pd.testing.assert_frame_equal(*pair, rtol=1e-2)
     for name, shared in (("two", "2 processes"), ("threads", "2 threads")):
         lineage = json.loads((tmp_path / name / "lineage.json").read_text())
         assert lineage["device"].endswith(f", {shared}")

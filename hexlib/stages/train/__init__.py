@@ -91,10 +91,10 @@ def run(
     training.learn(TensorBoard(tensorboard if parallel.number() == 0 else None, training.first))
     unchanged.check()
     if parallel.number() == 0:
+        training.write()
         if keep_progress:
             training.save_progress(training.steps)
-        training.write()
-        if not keep_progress:
+        else:
             training.progress_file.unlink(missing_ok=True)
     parallel.stop()
     return training.book.metrics[-1]
