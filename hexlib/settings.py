@@ -89,6 +89,9 @@ class Selfplay(Section):
     temperature_half_life: float = Field(
         6.0, gt=0, description="Plies after which the temperature has halved."
     )
+    temperature_cutoff: float = Field(
+        0.25, gt=0, description="Below this temperature the search's best move is played."
+    )
     random_stones: int = Field(
         20, ge=0, description="A random opening has one to this many stones placed at random."
     )

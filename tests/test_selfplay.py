@@ -310,10 +310,16 @@ def test_temperature_is_used():
     move_in(made, habits, {3: 0.8, 17: 0.2})
     share = (made.moves[:, 0] == 3).mean()
     assert abs(share - 2 / 3) < 5 * np.sqrt(2 / 9 / count)
-    # Far into the game the best move is played.
-    made.plies[:] = 30
-    move_in(made, habits, {5: 0.8, 17: 0.2})
-    assert (made.moves[:, 30] == 5).all()
+
+
+def test_below_the_temperature_cutoff_the_best_move_is_played():
+    """Halved every two plies from 1, the temperature is 1/4 at ply 4: drawn still, but not at 5."""
+    cooling = {"temperature_half_life": 2.0, "temperature_cutoff": 0.25}
+    made, habits = opened(3000, random_openings=0.0, balanced_first_move=0.0, **cooling)
+    for ply, drawn in ((4, True), (5, False)):
+        made.plies[:] = ply
+        move_in(made, habits, {5: 0.6, 17: 0.4})
+        assert (made.moves[:, ply] == 5).all() != drawn
 
 
 def test_cheap_moves_have_their_share_and_nothing_to_learn():

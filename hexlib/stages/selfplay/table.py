@@ -21,7 +21,6 @@ from hexlib.stages.selfplay.openings import NONE
 
 LEAST_PROBABILITY = 1e-3  # policy entries below it are not saved
 MOST_ENTRIES = 255  # of a policy that are saved, the likeliest: a byte holds their count
-COLDEST = 0.1  # below this temperature the search's best move is played
 _NEVER_RESIGN = 1004  # counter of a game's key, past those that draw its opening
 _DRAW, _FULL = 1010, 1011  # counters of a move's key, past those that a search uses for its noise
 
@@ -51,6 +50,7 @@ class Habits(NamedTuple):
     early_stones: int
     temperature: float
     half_life: float
+    cutoff: float
     resign_value: float
     never_resign: float
 
@@ -62,6 +62,7 @@ def habits_of(settings: Selfplay) -> Habits:
         settings.early_stones if settings.early_simulations else 0,
         settings.temperature,
         settings.temperature_half_life,
+        settings.temperature_cutoff,
         settings.resign_value,
         settings.never_resign,
     )
@@ -147,7 +148,7 @@ def make_moves(table, slots, best, value, policy, target, habits, neighbours, ow
 
     `best` int16 [K], `value` float32 [K], `policy` float32 [K, A] are from the search; `target` is
     its `interface.Search.target`. The move is drawn from policy^(1/T), where T is the temperature,
-    halved every half-life; it is `best` once T is below COLDEST. A player whose value is below
+    halved every half-life; it is `best` once T is below the cutoff. A player whose value is below
     −`resign_value` resigns: the game is played on to its end, so that the record is whole, but
     cheaply and without anything to learn. Returns bool [K]: which games have ended.
     """
@@ -165,7 +166,7 @@ def make_moves(table, slots, best, value, policy, target, habits, neighbours, ow
         move = int(best[k])
         warmth = habits.temperature * 0.5 ** (ply / habits.half_life)
         total = 0.0
-        if warmth >= COLDEST and not table.resigned[g]:
+        if warmth >= habits.cutoff and not table.resigned[g]:
             for a in range(area):
                 weights[a] = policy[k, a] ** (1 / warmth) if policy[k, a] > 0 else 0.0
                 total += weights[a]
