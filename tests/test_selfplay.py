@@ -310,6 +310,10 @@ def test_temperature_is_used():
     move_in(made, habits, {3: 0.8, 17: 0.2})
     share = (made.moves[:, 0] == 3).mean()
     assert abs(share - 2 / 3) < 5 * np.sqrt(2 / 9 / count)
+    # Far into the game the best move is played.
+    made.plies[:] = 30
+    move_in(made, habits, {5: 0.8, 17: 0.2})
+    assert (made.moves[:, 30] == 5).all()
 
 
 def test_below_the_temperature_cutoff_the_best_move_is_played():
