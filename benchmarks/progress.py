@@ -78,8 +78,9 @@ def draw(runs: dict[str, pd.DataFrame], output: Path) -> None:
             axis.set(
                 title=panel, xscale="log", yscale="log", xlabel="positions evaluated in self-play"
             )
-            for scale, labels in ((axis.xaxis, EngFormatter()), (axis.yaxis, shown)):
-                scale.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            ticks = ((axis.xaxis, EngFormatter(), (1, 3)), (axis.yaxis, shown, (1, 2, 5)))
+            for scale, labels, places in ticks:
+                scale.set_major_locator(LogLocator(subs=places))
                 scale.set_major_formatter(labels)
                 scale.set_minor_formatter(NullFormatter())
             axis.grid(alpha=0.3)
