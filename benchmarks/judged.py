@@ -16,7 +16,8 @@ from hexlib.nn.checkpoint import load_checkpoint
 from hexlib.nn.device import choose
 from hexlib.nn.inference import Evaluator
 from hexlib.search.gumbel import GumbelSearch
-from hexlib.search.interface import positions_after, search_all
+from hexlib.search.interface import Search, positions_after, search_all
+from hexlib.search.policy import PolicySearch
 from hexlib.settings import Inference
 from hexlib.stages.evaluate.solved import COLUMNS
 
@@ -34,21 +35,35 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=1500, metavar="N", help="Positions, about.")
     parser.add_argument("--simulations", type=int, default=500, metavar="N")
     parser.add_argument("--seed", type=int, default=0, metavar="S")
+    parser.add_argument(
+        "--most-stones", type=int, metavar="N", help="In a position; 0.6 of the cells if not told."
+    )
+    parser.add_argument(
+        "--unsure",
+        type=float,
+        default=1.0,
+        metavar="V",
+        help="Only positions to which the judge without a search gives a value within ±V.",
+    )
     arguments = parser.parse_args()
     judge = Judge(arguments.checkpoint)
-    games = random_games(judge.board_size, arguments.count, arguments.seed)
+    most = arguments.most_stones or int(FULLEST * judge.board_size**2)
+    games = random_games(judge.board_size, arguments.count, arguments.seed, most)
+    if arguments.unsure < 1:
+        sure = np.abs(judge.values(games, 0)) > arguments.unsure
+        games = [game for game, dropped in zip(games, sure, strict=True) if not dropped]
     table = judged(judge, games, arguments.simulations)
     table.to_csv(arguments.output, index=False)
     won = (table.winning_moves != "").sum()
     print(f"{arguments.output}: {len(table)} positions, {won} won for the player to move")
 
 
-def random_games(n: int, count: int, seed: int) -> list[list[int]]:
-    """Different starts of games of random moves, from two stones on, none of them over."""
+def random_games(n: int, count: int, seed: int, most: int) -> list[list[int]]:
+    """Different starts of games of random moves, of two to `most` stones, none of them over."""
     draw = np.random.default_rng(seed)
     found: dict[frozenset[tuple[int, int]], list[int]] = {}
     for _ in range(count):
-        moves = draw.permutation(n * n)[: draw.integers(2, int(FULLEST * n * n) + 1)].tolist()
+        moves = draw.permutation(n * n)[: draw.integers(2, most + 1)].tolist()
         if not over(n, moves):
             found[frozenset((cell, ply % 2) for ply, cell in enumerate(moves))] = moves
     return list(found.values())
@@ -73,8 +88,12 @@ class Judge:
         self._evaluator = Evaluator(loaded.network, self.board_size, device)
 
     def values(self, games: list[list[int]], simulations: int) -> np.ndarray:
-        """For the player to move after each game, float32 [K]."""
-        search = GumbelSearch(AT_ONCE, self.board_size, simulations, noise_scale=0, c_scale=C_SCALE)
+        """For the player to move after each game, float32 [K]; with 0 simulations the network's."""
+        search: Search = PolicySearch(AT_ONCE, self.board_size)
+        if simulations:
+            search = GumbelSearch(
+                AT_ONCE, self.board_size, simulations, noise_scale=0, c_scale=C_SCALE
+            )
         boards = positions_after(self.board_size, games)
         found = search_all(search, self._evaluator, boards, np.zeros(len(games), np.uint64))
         forced = np.flatnonzero(np.isnan(found.value))  # where the search has one move to look at

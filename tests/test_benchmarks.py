@@ -14,8 +14,12 @@ from slow_twin import connects
 
 from hexlib.game.board import BLUE, RED
 from hexlib.nn.checkpoint import Checkpoint, save_checkpoint
+from hexlib.nn.device import choose
+from hexlib.nn.inference import Evaluator
 from hexlib.nn.model import random_network
-from hexlib.settings import Net
+from hexlib.search.interface import positions_after, search_all
+from hexlib.search.policy import PolicySearch
+from hexlib.settings import Inference, Net
 from hexlib.stages.evaluate.solved import read_solved
 
 REPOSITORY = Path(__file__).parents[1]
@@ -148,6 +152,30 @@ def test_a_deep_search_judges_small_boards_as_brute_force_does(tmp_path):
             grid.flat[cell] = BLUE + ply % 2
         assert winning == winning_moves(grid, colour)
         assert (winner == colour) == bool(winning)
+
+
+def test_judged_positions_may_be_early_ones_of_which_the_network_is_unsure(tmp_path):
+    model, output = tmp_path / "model.pt", tmp_path / "judged.csv"
+    network = random_network(Net(blocks=1, channels=8), 1)
+    save_checkpoint(model, Checkpoint(network, [3]))
+    evaluator = Evaluator(network, 3, choose(Inference(device="cpu")))
+
+    def values(*options):
+        script = REPOSITORY / "benchmarks/judged.py"
+        options = ("--count", "60", "--simulations", "2000", "--most-stones", "3", *options)
+        command = [sys.executable, script, "--checkpoint", model, "--output", output, *options]
+        subprocess.run(command, check=True, capture_output=True)
+        (known,) = read_solved(output)
+        assert {len(game) for game in known.games} == {2, 3}
+        boards = positions_after(3, known.games)
+        keys = np.zeros(len(known.games), np.uint64)
+        return np.abs(search_all(PolicySearch(16, 3), evaluator, boards, keys).value)
+
+    every = values()
+    limit = float(np.median(every))
+    some = values("--unsure", str(limit))
+    assert 0 < len(some) < len(every)
+    assert some.max() <= limit
 
 
 def winning_moves(grid, colour):
