@@ -54,7 +54,7 @@ def parser() -> argparse.ArgumentParser:
         one = verbs.add_parser(verb, help=module.__doc__, description=module.__doc__)
         module.add_arguments(one)
         one.set_defaults(run=module.run)
-        if verb not in ("shuffle", "evaluate"):  # their steps have their own
+        if verb not in ("plan", "shuffle", "evaluate"):  # they, or their steps, have their own
             one.add_argument(
                 "--config", metavar="F.yaml", help="Settings to start from; options override them."
             )

@@ -118,9 +118,22 @@ def validate(data: dict[str, Any], *sources: str) -> Config:
     return checked(Config, given, *sources)
 
 
-def read_config(path: Path | str) -> Config:
-    """Read and check a configuration file."""
-    return validate(read_yaml(path), str(path))
+def read_config(*paths: Path | str) -> Config:
+    """Read and check a configuration; later files change keys of earlier ones, as in Snakemake."""
+    data: dict[str, Any] = {}
+    for path in paths:
+        data = _changed(data, read_yaml(path))
+    return validate(data, *map(str, paths))
+
+
+def _changed(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    """`old` with the values of `new`; of sections in both, only the keys that `new` has."""
+    return old | {
+        key: _changed(old[key], value)
+        if isinstance(value, dict) and isinstance(old.get(key), dict)
+        else value
+        for key, value in new.items()
+    }
 
 
 def read_yaml(path: Path | str) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import yaml
 from conftest import REPOSITORY
 from hypothesis import given
 from hypothesis import strategies as st
+from snakemake.utils import update_config
 
 from hexlib import reference
 from hexlib.config import options, read_config, validate
@@ -33,6 +34,27 @@ def test_generated_files_are_current():
 def test_every_key_has_a_meaning():
     for key, field in reference._keys(Config):
         assert field.description, key
+
+
+_SECTIONS = st.fixed_dictionaries(
+    {},
+    optional={
+        "board_size": st.integers(7, 13),
+        "curriculum": st.lists(st.just({"board_size": 5, "generations": 1}), max_size=1),
+        "selfplay": st.none() | st.fixed_dictionaries({}, optional={"games": st.integers(50, 60)}),
+        "train": st.fixed_dictionaries({}, optional={"reuse": st.integers(1, 9)}),
+    },
+)
+
+
+@given(st.lists(_SECTIONS, min_size=1, max_size=3))
+def test_several_files_are_merged_as_snakemake_merges_them(tmp_path_factory, given_files):
+    folder, expected = tmp_path_factory.mktemp("settings"), {}
+    paths = [folder / f"{k}.yaml" for k in range(len(given_files))]
+    for path, data in zip(paths, given_files, strict=True):
+        path.write_text(yaml.safe_dump(data))
+        update_config(expected, yaml.safe_load(path.read_text()))
+    assert read_config(*paths) == validate(expected)
 
 
 @pytest.mark.parametrize("path", SETTINGS, ids=lambda path: path.stem)

@@ -9,6 +9,11 @@ SETTINGS = "config/config.yaml"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of this verb."""
+    parser.add_argument(
+        "--config",
+        metavar="F.yaml",
+        help=f"Changes to {SETTINGS}, if that is there, as snakemake --configfile takes them.",
+    )
     parser.add_argument("--json", action="store_true", help="As JSON; sizes are in bytes.")
     parser.add_argument(
         "--fleet",
@@ -40,7 +45,9 @@ def run(arguments: argparse.Namespace) -> None:
 
     if arguments.measured and not arguments.fleet:
         raise BadInput("--measured: is of use with --fleet only; name a file of machines there")
-    planned = plan(read_config(arguments.config or SETTINGS))
+    given = [arguments.config] if arguments.config else []
+    base = [SETTINGS] if Path(SETTINGS).is_file() or not given else []
+    planned = plan(read_config(*base, *given))
     predicted = fleet = None
     if arguments.fleet:
         fleet = read_fleet(arguments.fleet)
