@@ -50,8 +50,8 @@ def main() -> None:
     most = arguments.most_stones or int(FULLEST * judge.board_size**2)
     games = random_games(judge.board_size, arguments.count, arguments.seed, most)
     if arguments.unsure < 1:
-        sure = np.abs(judge.values(games, 0)) > arguments.unsure
-        games = [game for game, dropped in zip(games, sure, strict=True) if not dropped]
+        unsure = np.abs(judge.values(games, 0)) <= arguments.unsure
+        games = [games[k] for k in np.flatnonzero(unsure)]
     table = judged(judge, games, arguments.simulations)
     table.to_csv(arguments.output, index=False)
     won = (table.winning_moves != "").sum()

@@ -139,11 +139,7 @@ def test_a_search_against_itself_splits_every_pair(run, tmp_path):
 def test_a_deep_search_judges_small_boards_as_brute_force_does(tmp_path):
     model, output = tmp_path / "model.pt", tmp_path / "judged.csv"
     save_checkpoint(model, Checkpoint(random_network(Net(blocks=1, channels=8), 0), [3]))
-    script = REPOSITORY / "benchmarks/judged.py"
-    options = ("--count", "60", "--simulations", "2000")
-    command = [sys.executable, script, "--checkpoint", model, "--output", output, *options]
-    subprocess.run(command, check=True, capture_output=True)
-    (known,) = read_solved(output)
+    known = judged_by(model, output)
     assert len(known.games) > 30
     for game, winner, winning in zip(known.games, known.winners, known.winning, strict=True):
         colour = BLUE + len(game) % 2
@@ -161,11 +157,7 @@ def test_judged_positions_may_be_early_ones_of_which_the_network_is_unsure(tmp_p
     evaluator = Evaluator(network, 3, choose(Inference(device="cpu")))
 
     def values(*options):
-        script = REPOSITORY / "benchmarks/judged.py"
-        options = ("--count", "60", "--simulations", "2000", "--most-stones", "3", *options)
-        command = [sys.executable, script, "--checkpoint", model, "--output", output, *options]
-        subprocess.run(command, check=True, capture_output=True)
-        (known,) = read_solved(output)
+        known = judged_by(model, output, "--most-stones", "3", *options)
         assert {len(game) for game in known.games} == {2, 3}
         boards = positions_after(3, known.games)
         keys = np.zeros(len(known.games), np.uint64)
@@ -176,6 +168,16 @@ def test_judged_positions_may_be_early_ones_of_which_the_network_is_unsure(tmp_p
     some = values("--unsure", str(limit))
     assert 0 < len(some) < len(every)
     assert some.max() <= limit
+
+
+def judged_by(model, output, *options):
+    """The positions that the script writes."""
+    script = REPOSITORY / "benchmarks/judged.py"
+    options = ("--count", "60", "--simulations", "2000", *options)
+    command = [sys.executable, script, "--checkpoint", model, "--output", output, *options]
+    subprocess.run(command, check=True, capture_output=True)
+    (known,) = read_solved(output)
+    return known
 
 
 def winning_moves(grid, colour):

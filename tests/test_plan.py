@@ -104,16 +104,15 @@ def test_it_is_said_in_words_and_as_json(tmp_path, capsys, monkeypatch):
     settings.write_text(f"run: mine\nresults_dir: {tmp_path}/absent/results\n")
     assert cli.main(["plan", "--config", str(settings)]) == 0
     said = capsys.readouterr().out
-    assert said.startswith(
-        "run mine: 14 generations on 5×5, 7×7\ngames: 42,000\n"
-    )  # as config/config.yaml has it
+    # What the file leaves out is as config/config.yaml has it.
+    assert said.startswith("run mine: 14 generations on 5×5, 7×7\ngames: 42,000\n")
     assert "1 MB are free" in said
     assert "NOT ENOUGH" in said
     assert cli.main(["plan", "--config", str(settings), "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
     assert document["disk"]["kept"] < document["disk"]["most"]
     assert len(document["generations"]) == 14
-    settings.write_text("selfplay: {games: 7}\n")  # and keys of a section that it leaves out
+    settings.write_text("selfplay: {games: 7}\n")  # so are the other keys of the section
     assert cli.main(["plan", "--config", str(settings)]) == 0
     assert "\ngames: 98\n" in capsys.readouterr().out
     monkeypatch.chdir(tmp_path)  # where there is no other configuration
